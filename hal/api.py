@@ -1,0 +1,295 @@
+"""All that station sees of hardware: values with units, and the Board it talks to.
+
+Times (`at`, `permit_until`, `polled_at`) are seconds on the environment's
+monotonic clock. EVSE and connector ids count from 1; EVSE 0 is the station.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, IntEnum, StrEnum
+from typing import Protocol
+
+LEASE_S = 2.0
+"""Longest time for which a setpoint may permit energy without being renewed."""
+
+
+class PilotState(StrEnum):
+    """Control pilot as IEC 61851-1 names it; the EVSE's own offer (PWM) is not part of it."""
+
+    A = "A"  # nothing connected
+    B = "B"  # connected, not ready
+    C = "C"  # ready
+    D = "D"  # ready, needs ventilation
+    E = "E"  # short to ground, or no power
+    F = "F"  # EVSE not available
+
+
+class Power(IntEnum):
+    """What an EVSE may do with energy, from least to most."""
+
+    OPEN_NOW = 0  # open the contactor under load if need be
+    STOP_SOFT = 1  # end the offer, give the EV 6 s to stop drawing, then open
+    OFFER = 2  # offer `limit_a`; close when the pilot says C
+
+
+class Severity(IntEnum):
+    INFORM = 0  # tell, go on
+    NO_NEW = 1  # no new transaction may start here
+    OPEN = 2  # the contactor must open now
+
+
+class FaultName(StrEnum):
+    """Every fault that hardware can report; FAULTS says how grave each is."""
+
+    RESIDUAL_CURRENT = "residual_current"
+    GROUND_FAULT = "ground_fault"
+    CONTACTOR_WELDED = "contactor_welded"
+    CONTACTOR_STUCK_OPEN = "contactor_stuck_open"
+    OVER_TEMPERATURE = "over_temperature"
+    OVER_CURRENT = "over_current"
+    UNDER_VOLTAGE = "under_voltage"
+    PILOT_FAULT = "pilot_fault"
+    DIODE_FAULT = "diode_fault"
+    METER_SILENT = "meter_silent"
+    LOCK_STUCK = "lock_stuck"
+    EMERGENCY_STOP = "emergency_stop"
+    BOARD_SILENT = "board_silent"
+    DEVICE_SILENT = "device_silent"
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """A fault that holds now; it is raised by appearing in a report and cleared by leaving it."""
+
+    name: FaultName
+    device: str
+    severity: Severity
+    latching: bool
+    """Stays until a FAULT_RESET command, even when its cause has gone."""
+
+
+FAULTS: dict[FaultName, Fault] = {
+    fault.name: fault
+    for fault in (
+        Fault(FaultName.RESIDUAL_CURRENT, "ResidualCurrentDevice", Severity.OPEN, latching=False),
+        Fault(FaultName.GROUND_FAULT, "GroundMonitor", Severity.OPEN, latching=False),
+        Fault(FaultName.CONTACTOR_WELDED, "PowerContactor", Severity.OPEN, latching=False),
+        Fault(FaultName.CONTACTOR_STUCK_OPEN, "PowerContactor", Severity.OPEN, latching=True),
+        Fault(FaultName.OVER_TEMPERATURE, "TemperatureSensor", Severity.OPEN, latching=False),
+        Fault(FaultName.OVER_CURRENT, "OverCurrentBreaker", Severity.OPEN, latching=False),
+        Fault(FaultName.UNDER_VOLTAGE, "ElectricalFeed", Severity.OPEN, latching=False),
+        Fault(FaultName.PILOT_FAULT, "ControlPilot", Severity.OPEN, latching=False),
+        Fault(FaultName.DIODE_FAULT, "ControlPilot", Severity.OPEN, latching=False),
+        Fault(FaultName.METER_SILENT, "ElectricalMeter", Severity.NO_NEW, latching=False),
+        Fault(FaultName.LOCK_STUCK, "ConnectorPlugRetentionLock", Severity.NO_NEW, latching=False),
+        Fault(FaultName.EMERGENCY_STOP, "EmergencyStopSensor", Severity.OPEN, latching=False),
+        Fault(FaultName.BOARD_SILENT, "Controller", Severity.OPEN, latching=False),
+        Fault(FaultName.DEVICE_SILENT, "Controller", Severity.INFORM, latching=False),
+    )
+}
+
+
+class CableKind(StrEnum):
+    FIXED = "fixed"
+    SOCKET = "socket"
+
+
+@dataclass(frozen=True)
+class ConnectorDescription:
+    id: int
+    type: str
+    """A ConnectorEnum value of OCPP, e.g. "cType2" or "sType2"."""
+    cable: CableKind
+    has_lock: bool
+    """The connector can hold the plug (sockets)."""
+
+
+@dataclass(frozen=True)
+class ReaderDescription:
+    id: str
+    evse: int | None
+    """The EVSE that the reader belongs to; None when it serves the whole station."""
+    token_type: str = "ISO14443"  # noqa: S105 - a type name of IdTokenEnum, not a secret
+
+
+@dataclass(frozen=True)
+class EvseDescription:
+    id: int
+    connectors: tuple[ConnectorDescription, ...]
+    max_current_a: float
+    phases: int
+    min_current_a: float = 6.0
+    nominal_voltage_v: float = 230.0
+    has_meter: bool = True
+    has_bay_sensor: bool = False
+    allows_ventilation: bool = False
+    """Pilot state D may charge (the room is ventilated)."""
+
+    @property
+    def max_power_w(self) -> float:
+        return self.max_current_a * self.nominal_voltage_v * self.phases
+
+
+@dataclass(frozen=True)
+class BoardDescription:
+    """What hardware there is; it does not change while the process runs."""
+
+    evses: tuple[EvseDescription, ...]
+    readers: tuple[ReaderDescription, ...] = ()
+    vendor: str = "joulepost"
+    model: str = "board"
+    serial_number: str = ""
+
+
+@dataclass(frozen=True)
+class EvseSetpoint:
+    """What the core wants of one EVSE; it replaces the one before as a whole."""
+
+    evse: int
+    seq: int = 0
+    limit_a: float = 0.0
+    phases: int = 3
+    power: Power = Power.OPEN_NOW
+    lock: bool = False
+    available: bool = True
+    """False: the EVSE shows itself out of service (pilot state F where the board can)."""
+    permit_until: float = float("-inf")
+    """The contactor may be closed only before this moment, at most LEASE_S ahead."""
+
+
+@dataclass(frozen=True)
+class EvseReport:
+    """The present state of one EVSE as the board sees it; posted when any field but *at* changes."""
+
+    evse: int
+    at: float
+    pilot: PilotState = PilotState.A
+    connector: int | None = None
+    """The connector in use: the one with a cable in its socket, or a fixed cable with an EV."""
+    plugged: bool = False
+    """A cable is in the station's socket (fixed cable: the EV is connected)."""
+    cable_max_a: float | None = None
+    """What the proximity pilot says the cable may carry; None for a fixed cable or no cable."""
+    contactor_closed: bool = False
+    locked: bool = False
+    offering: bool = False
+    """The pilot carries an offer (PWM on)."""
+    drawing: bool = False
+    """Energy flows: the contactor is closed and the EV takes current."""
+    bay_occupied: bool | None = None
+    faults: frozenset[Fault] = frozenset()
+    applied_seq: int = 0
+    """Sequence number of the setpoint that the board acts on."""
+    limit_a: float = 0.0
+    """The current the board offers now (0 while it offers none)."""
+
+
+@dataclass(frozen=True)
+class MeterReading:
+    """One consistent reading of one meter; registers in whole watt-hours never decrease."""
+
+    evse: int
+    at: float
+    energy_wh: int
+    power_w: float
+    current_a: tuple[float, ...]
+    """Per phase, L1 first."""
+    voltage_v: tuple[float, ...]
+    """Per phase against neutral, L1 first."""
+    frequency_hz: float | None = None
+    soc_percent: float | None = None
+    """State of charge of the EV, where something can tell."""
+    signed: str | None = None
+    """The meter's own signed data set, byte for byte as it gave it."""
+    signing_method: str = ""
+    encoding_method: str = ""
+    public_key: str = ""
+
+
+@dataclass(frozen=True)
+class TokenPresented:
+    """A token was shown to a reader, or typed at one."""
+
+    at: float
+    reader: str
+    evse: int | None
+    id_token: str
+    type: str
+
+
+class ButtonKind(StrEnum):
+    START = "start"
+    STOP = "stop"
+    EMERGENCY = "emergency"
+
+
+@dataclass(frozen=True)
+class ButtonPressed:
+    """The start or stop button of an EVSE (the emergency button is a fault, EMERGENCY_STOP)."""
+
+    at: float
+    evse: int
+    kind: ButtonKind
+
+
+Change = EvseReport | TokenPresented | ButtonPressed
+
+
+class CommandKind(StrEnum):
+    UNLOCK = "unlock"
+    SELF_TEST = "self_test"
+    INTERRUPT_PILOT = "interrupt_pilot"
+    RESET_FAULTS = "reset_faults"
+
+
+class CommandResult(Enum):
+    DONE = "done"
+    FAILED = "failed"
+    UNSUPPORTED = "unsupported"
+
+
+class Board(Protocol):
+    """The hardware of a station. Methods are called by the core; none of them waits."""
+
+    description: BoardDescription
+
+    def start(self, on_change: Callable[[Change], None]) -> None:
+        """Begin; *on_change* may be called from any thread and only ever posts.
+
+        Every EVSE is reported once at the start, then whenever it changes.
+        """
+        ...
+
+    def apply(self, setpoint: EvseSetpoint) -> None:
+        """Replace the setpoint of one EVSE. Opening and lowering take effect within one poll."""
+        ...
+
+    def renew(self, evse: int, permit_until: float) -> None:
+        """Move `permit_until` of the setpoint in force, everything else unchanged."""
+        ...
+
+    def polled_at(self, evse: int) -> float:
+        """When the board last looked at the pilot and the contactor of this EVSE."""
+        ...
+
+    def reading(self, evse: int) -> MeterReading | None:
+        """The latest reading of the EVSE's meter; None before the first or without a meter.
+
+        Its `at` says how old it is; a meter that stopped answering keeps its last reading
+        and raises METER_SILENT.
+        """
+        ...
+
+    def command(
+        self,
+        kind: CommandKind,
+        evse: int,
+        connector: int | None,
+        on_result: Callable[[CommandResult], None],
+    ) -> None:
+        """Do a pulse (unlock, self-test …); *on_result* is called once, from any thread."""
+        ...
+
+    def stop(self) -> bool:
+        """Open every contactor and stop; True when all are confirmed open within 1 s."""
+        ...

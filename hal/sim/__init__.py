@@ -1,0 +1,1 @@
+"""Simulated hardware: car, cable, meter, readers and the world that outlives the process."""

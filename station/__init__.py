@@ -1,0 +1,1 @@
+"""Joulepost: the software that runs inside an EV charging station."""

@@ -1,0 +1,1 @@
+"""Virtual stations, a bench CSMS and measurements."""

@@ -1,0 +1,1 @@
+"""From hardware facts to connector status, charging state, transaction, permission and limit."""

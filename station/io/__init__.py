@@ -1,0 +1,1 @@
+"""Edges: the CSMS link, workers, logs, watchdog."""

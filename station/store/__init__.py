@@ -1,0 +1,1 @@
+"""SQLite behind a lane: units, tables, migrations, outbox."""
