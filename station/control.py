@@ -1,0 +1,69 @@
+"""What the local web API and the simulator's page may see and do; main implements it."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class ControlError(ValueError):
+    """The command cannot be carried out; the text tells a person what to change."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The live state of the station, immutable, published by the core after a change."""
+
+    evses: list[dict[str, Any]]
+    transactions: list[dict[str, Any]]
+    link: dict[str, Any]
+    registration: str
+    queue: dict[str, Any]
+    limits: dict[str, Any]
+    station: dict[str, Any]
+
+
+class StationView(Protocol):
+    """Reading; callable from any thread and never waiting for the core."""
+
+    def snapshot(self) -> Snapshot: ...
+
+    def inbox_depth(self) -> int:
+        """Commands queued for the core; the web answers 503 above 64."""
+        ...
+
+
+class SimControls(Protocol):
+    """Hands on the simulated hardware; each returns once the fact is posted.
+
+    Raises ControlError for an unknown EVSE, connector, state or fault name, or when the
+    world does not allow it (a plug that the lock holds).
+    """
+
+    def plug(
+        self,
+        evse: int,
+        *,
+        connector: int = 1,
+        current_a: float = 16.0,
+        phases: int = 3,
+        soc: float = 30.0,
+        capacity_wh: float = 60000.0,
+        after_s: float = 0.0,
+        ready_after_s: float = 1.0,
+        side: str = "both",
+    ) -> None: ...
+    def unplug(self, evse: int, *, after_s: float = 0.0, side: str = "both") -> None: ...
+    def ev(self, evse: int, state: str) -> None: ...
+    def fault(self, evse: int, name: str, *, active: bool) -> None: ...
+    def button(self, evse: int, kind: str) -> None: ...
+    def bay(self, evse: int, *, occupied: bool) -> None: ...
+    def token(
+        self,
+        id_token: str,
+        *,
+        type: str = "ISO14443",  # noqa: A002 - the word of the API
+        evse: int | None = None,
+    ) -> None: ...
+    def link(self, *, up: bool, how: str = "close") -> None: ...
+    def power(self) -> None:
+        """Power cut: the process ends as if by SIGKILL."""
+        ...

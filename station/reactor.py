@@ -1,0 +1,185 @@
+"""The core: an inbox, a heap of timers, and turns that run to completion one after another.
+
+Theory of operation. Lanes call `post` from their threads; everything else here
+belongs to the core thread alone. A turn is one inbox item or one timer. When it
+returns, the turn keeper commits what it wrote and releases its effects; when it
+raises, the keeper undoes it and the failure goes to `on_failure` with the turn's
+source, so that one block's bug does not take the station down.
+"""
+
+import heapq
+import logging
+import queue
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+log = logging.getLogger(__name__)
+
+Job = Callable[..., Any]
+
+LATE_S = 0.5
+"""A loop this late withholds permission to charge (safety rule: see charging.permission)."""
+
+
+class TurnKeeper(Protocol):
+    """Ends turns: makes what they wrote durable, or undoes it."""
+
+    def commit(self) -> None: ...
+    def abandon(self) -> None: ...
+
+
+class NoTurns:
+    """A keeper for reactors without a store."""
+
+    def commit(self) -> None:
+        return
+
+    def abandon(self) -> None:
+        return
+
+
+class Timer:
+    """A job that is due once; `cancel` may be called at any time, also after it ran."""
+
+    __slots__ = ("args", "due_at", "job", "order", "source")
+
+    def __init__(
+        self, due_at: float, order: int, job: Job | None, args: tuple[Any, ...], source: str
+    ) -> None:
+        self.due_at, self.order, self.job, self.args, self.source = due_at, order, job, args, source
+
+    def __lt__(self, other: "Timer") -> bool:
+        return (self.due_at, self.order) < (other.due_at, other.order)
+
+    def cancel(self) -> None:
+        self.job = None
+        self.args = ()
+
+    @property
+    def active(self) -> bool:
+        return self.job is not None
+
+
+class Reactor:
+    """Runs turns on the thread that calls `run`."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._inbox: queue.SimpleQueue[tuple[bool, str, Job, tuple[Any, ...]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._urgent: deque[tuple[bool, str, Job, tuple[Any, ...]]] = deque()
+        self._normal: deque[tuple[bool, str, Job, tuple[Any, ...]]] = deque()
+        self._timers: list[Timer] = []
+        self._order = 0
+        self._stopped = False
+        self.keeper: TurnKeeper = NoTurns()
+        self.on_failure: Callable[[str, Exception], None] = log_failure
+        self.on_turn: Callable[[str, float], None] | None = None
+        """Told the source and the lateness in seconds of every turn (metrics)."""
+        self.source = ""
+        """The source of the turn that runs now."""
+        self.lateness_s = 0.0
+        """How late the last timer turn began."""
+
+    def now(self) -> float:
+        return self._monotonic()
+
+    def post(self, job: Job, *args: Any, source: str = "", urgent: bool = False) -> None:
+        """Hand a fact to the core, from any thread; *urgent* (hardware) goes ahead of frames."""
+        self._inbox.put((urgent, source, job, args))
+
+    def call_at(self, due_at: float, job: Job, *args: Any, source: str | None = None) -> Timer:
+        self._order += 1
+        timer = Timer(due_at, self._order, job, args, self.source if source is None else source)
+        heapq.heappush(self._timers, timer)
+        return timer
+
+    def call_later(self, delay_s: float, job: Job, *args: Any, source: str | None = None) -> Timer:
+        return self.call_at(self._monotonic() + delay_s, job, *args, source=source)
+
+    def run(self) -> None:
+        """Run turns until `stop`."""
+        while not self._stopped:
+            self._drain(self._wait_s())
+            self.run_ready()
+
+    def stop(self) -> None:
+        """End `run` after the present turn; from the core or from a signal handler."""
+        self._stopped = True
+        self._inbox.put(None)
+
+    def run_ready(self) -> None:
+        """Run every turn that is ready now, urgent facts first, and the timers that are due."""
+        while not self._stopped:
+            self._drain(0.0)
+            if self._urgent:
+                self._run_posted(self._urgent.popleft())
+            elif (timer := self._due()) is not None:
+                self._run_timer(timer)
+            elif self._normal:
+                self._run_posted(self._normal.popleft())
+            else:
+                return
+
+    def next_due(self) -> float | None:
+        """When the earliest timer is due; None when there is none."""
+        timers = self._timers
+        while timers and timers[0].job is None:
+            heapq.heappop(timers)
+        return timers[0].due_at if timers else None
+
+    @property
+    def inbox_depth(self) -> int:
+        return self._inbox.qsize() + len(self._urgent) + len(self._normal)
+
+    def _wait_s(self) -> float | None:
+        if self._urgent or self._normal:
+            return 0.0
+        due_at = self.next_due()
+        return None if due_at is None else max(0.0, due_at - self._monotonic())
+
+    def _drain(self, wait_s: float | None) -> None:
+        inbox = self._inbox
+        try:
+            item = inbox.get(timeout=wait_s) if wait_s != 0.0 else inbox.get_nowait()
+            while True:
+                if item is not None:
+                    (self._urgent if item[0] else self._normal).append(item)
+                item = inbox.get_nowait()
+        except queue.Empty:
+            return
+
+    def _due(self) -> Timer | None:
+        due_at = self.next_due()
+        if due_at is None or due_at > self._monotonic():
+            return None
+        return heapq.heappop(self._timers)
+
+    def _run_timer(self, timer: Timer) -> None:
+        job, args = timer.job, timer.args
+        timer.cancel()
+        if job is not None:
+            self.lateness_s = self._monotonic() - timer.due_at
+            self._turn(timer.source, job, args)
+
+    def _run_posted(self, item: tuple[bool, str, Job, tuple[Any, ...]]) -> None:
+        self._turn(item[1], item[2], item[3])
+
+    def _turn(self, source: str, job: Job, args: tuple[Any, ...]) -> None:
+        self.source = source
+        if self.on_turn is not None:
+            self.on_turn(source, self.lateness_s)
+        try:
+            job(*args)
+        except Exception as error:  # noqa: BLE001 - the one place where a turn is contained
+            self.keeper.abandon()
+            self.on_failure(source, error)
+            self.keeper.commit()
+        else:
+            self.keeper.commit()
+
+
+def log_failure(source: str, error: Exception) -> None:
+    log.error("a turn of %s failed", source or "the core", exc_info=error)

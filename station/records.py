@@ -1,0 +1,76 @@
+"""Frozen rows and values that store, events and charging share."""
+
+from collections.abc import Callable
+from enum import IntEnum, StrEnum
+from typing import Generic, TypeVar
+
+import msgspec
+
+Row = TypeVar("Row", bound="Record")
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A persisted row. New fields need a default, so that an older row still loads."""
+
+
+class Table(Generic[Row]):
+    """Declares where a block keeps rows of one type; keys are text and unique."""
+
+    def __init__(self, name: str, row_type: type[Row], key: Callable[[Row], str]) -> None:
+        self.name, self.row_type, self.key = name, row_type, key
+
+    def __repr__(self) -> str:
+        return f"Table({self.name!r})"
+
+
+class StoreHealth(StrEnum):
+    """How far the store can be relied on."""
+
+    OK = "OK"
+    STALLED = "Stalled"  # no commit for 10 s; effects wait
+    VOLATILE = "Volatile"  # full, read-only or EIO; effects no longer wait
+    REPLACED = "Replaced"  # was corrupt; kept aside, begun anew
+
+
+class SendClass(IntEnum):
+    """Order in which outgoing calls are sent; each class keeps its own order and retries."""
+
+    BOOT = 0
+    PROMPT = 1  # Authorize and triggered messages
+    STATUS = 2  # connector status, latest only
+    TRANSACTION = 3  # live transaction events
+    SECURITY = 4
+    EVENT = 5  # other durable events
+    BACKLOG = 6  # transaction events that waited for a link
+    REPORT = 7
+    HEARTBEAT = 8
+
+
+class OutboxRow(Record):
+    """One message that is owed to the CSMS, in the order of `id`."""
+
+    id: int
+    send_class: SendClass
+    action: str
+    payload: msgspec.Raw
+    """The request as JSON without its timestamp and offline flag; they are filled when sent."""
+    monotonic_at: float
+    boot_id: str
+    transaction_id: str = ""
+    seq_no: int = 0
+    attempts: int = 0
+    offline: bool = False
+    timestamp: str = ""
+    """UTC as text once the clock could be trusted; until then derived from monotonic_at."""
+
+
+class UndeliveredRow(Record):
+    """A message given up after its last attempt (E13.FR.04): kept, countable, visible."""
+
+    id: int
+    action: str
+    payload: msgspec.Raw
+    transaction_id: str
+    seq_no: int
+    reason: str
+    timestamp: str
