@@ -46,7 +46,7 @@ class Clock:
         return (moment - _EPOCH - self._offset).total_seconds()
 
     def set_utc(self, moment: datetime, trust: Trust) -> float:
-        """Correct UTC; returns the step in seconds. Alarms are re-armed, durations are not touched."""
+        """Correct UTC; returns the step in seconds. Alarms re-arm, durations are not touched."""
         step = moment - self.utc()
         self._offset += step
         self.trust = max(self.trust, trust)

@@ -60,7 +60,7 @@ class SimControls(Protocol):
         self,
         id_token: str,
         *,
-        type: str = "ISO14443",  # noqa: A002 - the word of the API
+        type: str = "ISO14443",
         evse: int | None = None,
     ) -> None: ...
     def link(self, *, up: bool, how: str = "close") -> None: ...

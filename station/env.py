@@ -1,4 +1,4 @@
-"""The one seam to time, chance and threads: production, virtual time and fleets differ only here."""
+"""The one seam to time, chance and threads: production and virtual time differ only here."""
 
 import random
 from collections.abc import Callable

@@ -46,7 +46,7 @@ class SendClass(IntEnum):
     HEARTBEAT = 8
 
 
-class OutboxRow(Record):
+class OutboxRow(Record, frozen=True, kw_only=True):
     """One message that is owed to the CSMS, in the order of `id`."""
 
     id: int
@@ -64,7 +64,7 @@ class OutboxRow(Record):
     """UTC as text once the clock could be trusted; until then derived from monotonic_at."""
 
 
-class UndeliveredRow(Record):
+class UndeliveredRow(Record, frozen=True, kw_only=True):
     """A message given up after its last attempt (E13.FR.04): kept, countable, visible."""
 
     id: int
