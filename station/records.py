@@ -53,15 +53,15 @@ class OutboxRow(Record, frozen=True, kw_only=True):
     send_class: SendClass
     action: str
     payload: msgspec.Raw
-    """The request as JSON without its timestamp and offline flag; they are filled when sent."""
-    monotonic_at: float
-    boot_id: str
+    """The request as JSON; the flag `offline` is added when it is sent."""
+    boot_id: str = ""
+    clock_offset_s: float | None = None
+    """UTC minus monotonic time when it was written, if that clock was not to be trusted yet:
+    its timestamps are shifted by the difference when it is sent. None: they stand."""
     transaction_id: str = ""
     seq_no: int = 0
     attempts: int = 0
     offline: bool = False
-    timestamp: str = ""
-    """UTC as text once the clock could be trusted; until then derived from monotonic_at."""
 
 
 class UndeliveredRow(Record, frozen=True, kw_only=True):
@@ -73,4 +73,3 @@ class UndeliveredRow(Record, frozen=True, kw_only=True):
     transaction_id: str
     seq_no: int
     reason: str
-    timestamp: str
