@@ -1,0 +1,291 @@
+"""The simulated board: the control law of a real one, run at edges instead of ticks.
+
+It is its own judge: after every look it checks the contactor against the rules
+in its own words, and keeps what it finds in `violations`.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from hal.api import (
+    LEASE_S,
+    BoardDescription,
+    CableKind,
+    Change,
+    CommandKind,
+    CommandResult,
+    ConnectorDescription,
+    EvseDescription,
+    EvseSetpoint,
+    FaultName,
+    MeterReading,
+    PilotState,
+    Power,
+    ReaderDescription,
+    Severity,
+)
+from hal.board import EvseUnit, Outputs
+from hal.interlock import NEVER, NO_TIME, SOFT_STOP_S
+from hal.sim.world import EvseWorld, World
+
+log = logging.getLogger(__name__)
+
+ROUNDS = 12
+"""Outputs change inputs, which change outputs; anything stable is so in far fewer rounds."""
+
+
+class Alarm(Protocol):
+    def cancel(self) -> None: ...
+
+
+CallAt = Callable[[float, Callable[[], None]], Alarm]
+
+
+class SimUnit(EvseUnit):
+    """One simulated EVSE: its control law and its surroundings."""
+
+    def __init__(self, description: EvseDescription, world: EvseWorld) -> None:
+        super().__init__(description, can_self_test=True)
+        self.world = world
+        self.alarm: Alarm | None = None
+        self.alarm_due = NO_TIME
+        self.lease_due = NO_TIME
+        self.rest_due = NO_TIME
+        """The earliest thing due that is not the end of the lease."""
+        self.outputs: Outputs | None = None
+        self.judged_permit = NEVER
+        self.judged_at = NEVER
+        """When the judge first saw that permission."""
+        self.judged_soft_at: float | None = None
+
+
+class SimBoard:
+    """Implements hal.api.Board on a World; all its methods belong to one thread.
+
+    `call_at` is the virtual reactor's or the alarm thread's; the board arms one
+    timer per EVSE, for the next edge. A renewed lease moves that timer only when
+    it fires, so that renewing costs next to nothing.
+    """
+
+    def __init__(
+        self,
+        description: BoardDescription,
+        world: World,
+        monotonic: Callable[[], float],
+        call_at: CallAt,
+        *,
+        tolerance_s: float = 0.0,
+    ) -> None:
+        self.description = description
+        self.world = world
+        self.violations: list[str] = []
+        self._monotonic = monotonic
+        self._call_at = call_at
+        self._tolerance_s = tolerance_s
+        self._units = {evse.id: SimUnit(evse, world.evses[evse.id]) for evse in description.evses}
+        self._on_change: Callable[[Change], None] | None = None
+        self._silent_since: dict[int, float] = {}
+
+    # -- hal.api.Board ----------------------------------------------------------------
+
+    def start(self, on_change: Callable[[Change], None]) -> None:
+        self._on_change = on_change
+        for unit in self._units.values():
+            self._look(unit, self._monotonic())
+
+    def apply(self, setpoint: EvseSetpoint) -> None:
+        unit = self._units[setpoint.evse]
+        now = self._judged(unit)
+        unit.apply(setpoint)
+        self._look(unit, now)
+
+    def renew(self, evse: int, permit_until: float) -> None:
+        unit = self._units[evse]
+        unit.permit_until = permit_until
+        if unit.lease_due == NO_TIME:
+            self._look(unit, self._monotonic())  # it had lapsed: no timer waits for it
+
+    def polled_at(self, evse: int) -> float:
+        return self._silent_since.get(evse, self._monotonic())
+
+    def reading(self, evse: int) -> MeterReading | None:
+        unit = self._units[evse]
+        return unit.world.reading(self._monotonic()) if unit.description.has_meter else None
+
+    def command(
+        self,
+        kind: CommandKind,
+        evse: int,
+        connector: int | None,  # noqa: ARG002 - one connector of an EVSE is in use at a time
+        on_result: Callable[[CommandResult], None],
+    ) -> None:
+        unit = self._units[evse]
+        now = self._judged(unit)
+        unit.world.advance(now)
+        unit.command(kind, unit.world.seen(), now, on_result)
+        self._look(unit, now)
+
+    def stop(self) -> bool:
+        """Open every contactor; False if one stays closed (welded)."""
+        for unit in self._units.values():
+            self.apply(EvseSetpoint(unit.description.id, seq=unit.setpoint.seq))
+            unit.fail_pulses()
+        self._on_change = None
+        self.halt()
+        return not any(unit.world.place.closed for unit in self._units.values())
+
+    # -- for those who simulate -----------------------------------------------------------
+
+    def halt(self) -> None:
+        """The process is dead: nothing more happens here. The world goes on without us."""
+        for unit in self._units.values():
+            if unit.alarm is not None:
+                unit.alarm.cancel()
+            unit.alarm, unit.alarm_due = None, NO_TIME
+
+    def do(self, evse: int, action: Callable[[EvseUnit, EvseWorld], None]) -> None:
+        """Change the surroundings of *evse* from outside."""
+        unit = self._units[evse]
+        now = self._judged(unit)
+        unit.world.advance(now)
+        action(unit, unit.world)
+        self._look(unit, now)
+
+    def emit(self, change: Change) -> None:
+        """Report what a person did at a reader or a button."""
+        if self._on_change is not None:
+            self._on_change(change)
+
+    def _wake(self, unit: SimUnit) -> None:
+        now = self._monotonic()
+        if now < unit.rest_due and now < unit.permit_until <= now + LEASE_S:
+            # Renewed in time, and nothing else is due: a look would see what the last one saw.
+            unit.lease_due = unit.permit_until
+            self._arm(unit)
+            if self.world.is_kept:
+                self._keep(unit)
+            return
+        unit.alarm, unit.alarm_due = None, NO_TIME
+        self._look(unit, self._judged(unit))
+
+    def _look(self, unit: SimUnit, now: float) -> None:
+        world = unit.world
+        world.advance(now)
+        seen = world.seen()
+        for _ in range(ROUNDS):
+            taken = unit.look(now, seen)
+            before, before_outputs = seen, unit.outputs
+            unit.outputs = taken.outputs
+            world.obey(taken.outputs)
+            seen = world.seen()
+            if seen == before and taken.outputs == before_outputs:
+                break
+        else:
+            log.error("EVSE %d does not come to rest", unit.description.id)
+        self._judge(unit, now)
+        self._watch_silence(unit, now)
+        unit.lease_due = taken.lease_due
+        unit.rest_due = min(taken.rest_due, world.next_due())
+        self._arm(unit)
+        if self.world.is_kept:
+            self._keep(unit)
+        news = unit.news(taken.report)
+        if news is not None and self._on_change is not None:
+            self._on_change(news)
+
+    def _arm(self, unit: SimUnit) -> None:
+        due = min(unit.lease_due, unit.rest_due)
+        if due == unit.alarm_due and unit.alarm is not None:
+            return
+        if unit.alarm is not None:
+            unit.alarm.cancel()
+        unit.alarm_due = due
+        unit.alarm = None if due == NO_TIME else self._call_at(due, lambda: self._wake(unit))
+
+    def _keep(self, unit: SimUnit) -> None:
+        unit.world.place.lease_until = NEVER if unit.lease_due == NO_TIME else unit.lease_due
+        self.world.save()
+
+    def _watch_silence(self, unit: SimUnit, now: float) -> None:
+        evse = unit.description.id
+        if FaultName.BOARD_SILENT in unit.world.place.injected:
+            self._silent_since.setdefault(evse, now)
+        else:
+            self._silent_since.pop(evse, None)
+
+    # -- the judge: the rules in other words than the interlock's ---------------------------
+
+    def _judged(self, unit: SimUnit) -> float:
+        """Now; and whether the contactor opened by the time it had to."""
+        now = self._monotonic()
+        end = unit.permit_until
+        if unit.judged_soft_at is not None:
+            end = unit.judged_soft_at + SOFT_STOP_S
+        elif end == unit.judged_permit:
+            end = min(end, unit.judged_at + LEASE_S)
+        if unit.world.place.coil and now > end + self._tolerance_s:
+            self._blame(unit, now, f"still closed {now - end:.3f} s after it had to open")
+        return now
+
+    def _judge(self, unit: SimUnit, now: float) -> None:
+        world, wanted = unit.world, unit.setpoint
+        if wanted.power is not Power.STOP_SOFT:
+            unit.judged_soft_at = None
+        elif unit.judged_soft_at is None:
+            unit.judged_soft_at = now
+        if unit.judged_permit != unit.permit_until:
+            unit.judged_permit, unit.judged_at = unit.permit_until, now
+        place = world.place
+        if not place.coil:
+            if place.closed and FaultName.CONTACTOR_WELDED not in place.injected:
+                self._blame(unit, now, "closed although told to open")
+            return
+        if wanted.power is Power.OPEN_NOW:
+            self._blame(unit, now, "closed against OPEN_NOW")
+        if wanted.power is Power.OFFER and not now < unit.permit_until:
+            self._blame(unit, now, "closed without permission")
+        ventilated = unit.description.allows_ventilation
+        if world.pilot is not PilotState.C and not (ventilated and world.pilot is PilotState.D):
+            self._blame(unit, now, f"closed in pilot state {world.pilot}")
+        faults = world.seen().faults
+        grave = sorted(fault.name for fault in faults if fault.severity is Severity.OPEN)
+        if grave:
+            self._blame(unit, now, f"closed in spite of {', '.join(grave)}")
+
+    def _blame(self, unit: SimUnit, now: float, what: str) -> None:
+        text = f"EVSE {unit.description.id} at {now:.3f} s: {what}"
+        log.error("interlock violated: %s", text)
+        self.violations.append(text)
+
+
+def sim_board_description(
+    evses: int = 2, connectors: int = 1, cable: str = "socket"
+) -> BoardDescription:
+    """A plain AC station: 32 A, three phases, a station reader and one per EVSE."""
+    kind = CableKind(cable)
+    return BoardDescription(
+        evses=tuple(
+            EvseDescription(
+                id=evse,
+                connectors=tuple(
+                    ConnectorDescription(
+                        id=connector,
+                        type="sType2" if kind is CableKind.SOCKET else "cType2",
+                        cable=kind,
+                        has_lock=kind is CableKind.SOCKET,
+                    )
+                    for connector in range(1, connectors + 1)
+                ),
+                max_current_a=32.0,
+                phases=3,
+                has_bay_sensor=True,
+            )
+            for evse in range(1, evses + 1)
+        ),
+        readers=(
+            ReaderDescription("station", None),
+            *(ReaderDescription(f"evse{evse}", evse) for evse in range(1, evses + 1)),
+        ),
+        model="simulator",
+    )
