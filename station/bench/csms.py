@@ -68,6 +68,7 @@ MAX_FRAME_BYTES = 1_000_000
 class BenchCsms:
     """Listens while entered: `async with BenchCsms() as csms: await csms.call(…)`.
 
+    Entered again it listens on the same port and still knows its ledger and messages.
     Everything happens on the event loop that entered it; other threads use BenchCsmsThread.
     """
 
@@ -116,8 +117,8 @@ class BenchCsms:
         trace: TracebackType | None,
     ) -> None:
         assert self._server is not None
-        for link in self._silent:
-            link.socket.transport.abort()  # it would not hear a closing handshake
+        while self._silent:
+            self._silent.pop().socket.transport.abort()  # it would not hear a closing handshake
         self._server.close()
         await self._server.wait_closed()
         if self._closing:
@@ -136,6 +137,11 @@ class BenchCsms:
     @property
     def violations(self) -> list[Violation]:
         return self.record.violations
+
+    @property
+    def overlaps(self) -> int:
+        """How often a station sent a CALL before the delayed answer to its last one was out."""
+        return self.record.overlaps
 
     @property
     def behaviour(self) -> dict[str, Behaviour]:
@@ -158,6 +164,11 @@ class BenchCsms:
         kept = self.record.stations.get(station)
         messages = [] if kept is None else list(kept.received)
         return [entry for entry in messages if action in (None, entry[0])]
+
+    def unmatched(self, station: str) -> list[list[Any]]:
+        """Answers that belong to no CALL, such as those to what send_text has sent."""
+        kept = self.record.stations.get(station)
+        return [] if kept is None else list(kept.unmatched)
 
     async def call(
         self, station: str, action: str, payload: Payload | None = None, timeout_s: float = 30

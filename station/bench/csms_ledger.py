@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 Payload = Mapping[str, Any]
 
 REGISTER = "Energy.Active.Import.Register"
+LISTED_GAPS = 1000
 
 
 @dataclass
@@ -39,11 +41,17 @@ class TransactionRecord:
         return None
 
     @property
+    def missing(self) -> int:
+        """How many numbers are missing between the first and the last event."""
+        return max(self.events) - min(self.events) + 1 - len(self.events) if self.events else 0
+
+    @property
     def gaps(self) -> list[int]:
-        """Numbers that are missing between the first and the last event."""
+        """The missing numbers; only the first thousand, for a station may jump by any amount."""
         if not self.events:
             return []
-        return [n for n in range(min(self.events), max(self.events)) if n not in self.events]
+        numbers = range(min(self.events), max(self.events))
+        return list(islice((n for n in numbers if n not in self.events), LISTED_GAPS))
 
     @property
     def offline_events(self) -> int:
@@ -59,7 +67,7 @@ class TransactionRecord:
 
     @property
     def complete(self) -> bool:
-        return self.started and self.ended and not self.gaps and not self.conflicts
+        return self.started and self.ended and not self.missing and not self.conflicts
 
     def add(self, payload: Payload) -> None:
         number = int(payload["seqNo"])
@@ -125,7 +133,7 @@ class Ledger:
     @property
     def gaps(self) -> int:
         """How many event numbers are missing over all transactions."""
-        return sum(len(record.gaps) for record in self)
+        return sum(record.missing for record in self)
 
     @property
     def duplicates(self) -> int:
@@ -155,11 +163,13 @@ def registers(meter_values: Any) -> list[tuple[datetime, float]]:
 def watt_hours(sample: Payload) -> float:
     unit = sample.get("unitOfMeasure", {})
     factor = 1000.0 if unit.get("unit", "Wh") == "kWh" else 1.0
-    return float(sample["value"]) * factor * 10.0 ** int(unit.get("multiplier", 0))
+    exponent = max(-30, min(30, int(unit.get("multiplier", 0))))  # the schema has no limit
+    return float(sample["value"]) * factor * 10.0**exponent
 
 
 def listed(numbers: list[int]) -> str:
     """Numbers for people, a long list cut short: `3, 4, 5 … (20 in all)`."""
     if len(numbers) <= 8:
         return ", ".join(map(str, numbers))
-    return f"{', '.join(map(str, numbers[:5]))} … ({len(numbers)} in all)"
+    at_least = "at least " if len(numbers) == LISTED_GAPS else ""
+    return f"{', '.join(map(str, numbers[:5]))} … ({at_least}{len(numbers)} in all)"

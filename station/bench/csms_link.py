@@ -11,7 +11,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from station.bench.csms_answers import Answers, Delay, Payload, Raw, Refuse, Reply, Silence
-from station.bench.csms_record import Record
+from station.bench.csms_lines import clip
+from station.bench.csms_record import Record, unreadable
+from station.bench.csms_redact import redact
 from station.bench.csms_schema import FROM_STATION, Schemas, Violation, actions, unknown_call
 
 ERROR_CODES = frozenset(
@@ -90,6 +92,7 @@ class StationLink:
         self._seen_ids: dict[str, None] = {}
         self._turn = asyncio.Lock()
         self._delayed: set[asyncio.Task[None]] = set()
+        self._sent_raw = False
 
     async def serve(self) -> None:
         try:
@@ -114,12 +117,14 @@ class StationLink:
                 self._violation("csms", action, "sent unchecked", problem)
             message_id = str(uuid4())
             future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+            future.add_done_callback(_seen)
             self._pending[message_id] = (action, future)
             self._remember_asked(action, payload)
             try:
                 self._record.call(self.station, action, payload, inbound=False)
-                await self._send([2, message_id, action, payload])
-                return await asyncio.wait_for(future, timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._send([2, message_id, action, payload])
+                    return await future
             except TimeoutError:
                 self._given_up[message_id] = action
                 raise CallTimeoutError(f"no answer to {action} within {timeout_s:g} s") from None
@@ -131,7 +136,10 @@ class StationLink:
     async def send_text(self, text: str) -> None:
         """Send *text* as it is, for tests of what a station does with broken frames."""
         self._record.frame(self.station, inbound=False, text=text)
-        self._record.note(self.station, f"← raw {len(text)} characters")
+        self._record.note(
+            self.station, f"←  {len(text)} characters as told: {unreadable(text)[:80]}"
+        )
+        self._sent_raw = True
         await self.socket.send(text)
 
     async def _on_text(self, text: str | bytes) -> None:
@@ -146,7 +154,10 @@ class StationLink:
             await self._bad_frame(UNREADABLE_ID, f"not JSON: {error}")
             return
         self._record.frame(self.station, inbound=True, frame=frame)
-        await self._on_frame(frame)
+        if self._is_unmatched(frame):
+            self._on_unmatched(frame)
+        else:
+            await self._on_frame(frame)
         self._record.touch()
 
     async def _on_frame(self, frame: Any) -> None:
@@ -180,6 +191,9 @@ class StationLink:
             self._violation("station", action, code, problem)
             await self._send_error(message_id, action, code, problem)
             return
+        if self._delayed:  # OCPP-J: a station waits for the answer or for its own timeout
+            self._record.overlaps += 1
+            self._record.note(self.station, "-- another CALL before the delayed answer was sent")
         self._file.received.append((action, payload))
         reply = self._answers.reply(self.station, action, payload)
         news = self._enter(payload) if action == "TransactionEvent" else None
@@ -271,11 +285,25 @@ class StationLink:
         self._record.frame(self.station, inbound=False, frame=frame)
         await self.socket.send(orjson.dumps(frame).decode())
 
+    def _is_unmatched(self, frame: Any) -> bool:
+        match frame:
+            case [3 | 4, str(message_id), *_]:
+                return message_id not in self._pending
+        return False
+
+    def _on_unmatched(self, frame: list[Any]) -> None:
+        """An answer to no open CALL: too late, to a frame that was sent as it was, or wrong."""
+        self._file.unmatched.append(frame)
+        action = self._given_up.pop(frame[1], None)
+        if action is not None:
+            self._record.note(self.station, f"→ … {action} answered too late")
+        elif self._sent_raw:
+            self._record.note(self.station, f"→ … {clip(str(redact(frame)))}")
+        else:
+            self._violation("station", "answer", "RpcFrameworkError", "no CALL has this id")
+
     def _on_result(self, message_id: str, payload: Any) -> None:
-        waiting = self._waiting_for(message_id)
-        if waiting is None:
-            return
-        action, future = waiting
+        action, future = self._pending[message_id]
         self._record.answer(self.station, action, payload, inbound=True)
         found = self._schemas.check(action, payload, response=True)
         violation = None
@@ -285,10 +313,7 @@ class StationLink:
             future.set_result(Answered(payload, violation))
 
     def _on_error(self, message_id: str, code: str, description: str, details: Any) -> None:
-        waiting = self._waiting_for(message_id)
-        if waiting is None:
-            return
-        action, future = waiting
+        action, future = self._pending[message_id]
         text = f"{code}: {description}" if description else code
         self._record.error(self.station, action, text, inbound=True)
         if code not in ERROR_CODES or len(description) > 255 or not isinstance(details, dict):
@@ -296,16 +321,13 @@ class StationLink:
         if not future.done():
             future.set_exception(CallRefusedError(code, description, details))
 
-    def _waiting_for(self, message_id: str) -> tuple[str, asyncio.Future[Answered]] | None:
-        waiting = self._pending.get(message_id)
-        if waiting is None and message_id in self._given_up:
-            action = self._given_up.pop(message_id)
-            self._record.note(self.station, f"→ … {action} answered too late")
-        elif waiting is None:
-            self._violation("station", "answer", "RpcFrameworkError", "no CALL has this id")
-        return waiting
-
     def _violation(self, sender: str, message: str, code: str, problem: str) -> Violation:
         violation = Violation(self.station, sender, message, code, problem)
         self._record.violation(violation)
         return violation
+
+
+def _seen(future: asyncio.Future[Answered]) -> None:
+    """Keeps asyncio from complaining of a failure whose caller has gone."""
+    if not future.cancelled():
+        future.exception()

@@ -25,6 +25,7 @@ class StationFile:
     received: deque[tuple[str, dict[str, Any]]] = field(
         default_factory=lambda: deque(maxlen=KEPT_MESSAGES)
     )
+    unmatched: deque[list[Any]] = field(default_factory=lambda: deque(maxlen=KEPT_MESSAGES))
     registration: str | None = None
     asked_for: list[str] = field(default_factory=list)
     connections: int = 0
@@ -38,6 +39,7 @@ class Record:
         self.violations: list[Violation] = []
         self.stations: dict[str, StationFile] = {}
         self.messages_in = self.messages_out = self.failures = 0
+        self.overlaps = 0  # CALLs that came while a station was still due an answer
         self.recent: deque[str] = deque(maxlen=KEPT_LINES)
         self._on_line, self._log = on_line, log
         self._width = 6

@@ -25,7 +25,11 @@ class BenchCsmsThread:
         self._error: OSError | None = None
 
     def start(self) -> Self:
-        """Returns once the port is open; an OSError says why it cannot be."""
+        """Returns once the port is open; an OSError says why it cannot be.
+
+        After stop it may be started again: on the same port, with all that it knew.
+        """
+        self._listening.clear()
         self._thread = threading.Thread(target=self._main, name="bench-csms", daemon=True)
         self._thread.start()
         self._listening.wait()
@@ -70,7 +74,11 @@ class BenchCsmsThread:
 
     @property
     def violations(self) -> list[Violation]:
-        return list(self._csms.violations)
+        return self._read(lambda csms: list(csms.violations))
+
+    @property
+    def overlaps(self) -> int:
+        return self._csms.overlaps
 
     @property
     def behaviour(self) -> dict[str, Behaviour]:
@@ -85,16 +93,13 @@ class BenchCsmsThread:
         self._csms.boot_status = status
 
     def received(self, station: str, action: str | None = None) -> list[tuple[str, Payload]]:
-        async def read() -> list[tuple[str, Payload]]:
-            return self._csms.received(station, action)
+        return self._read(lambda csms: csms.received(station, action))
 
-        return self._run(read())
+    def unmatched(self, station: str) -> list[list[Any]]:
+        return self._read(lambda csms: csms.unmatched(station))
 
     def connected(self) -> list[str]:
-        async def read() -> list[str]:
-            return self._csms.connected()
-
-        return self._run(read())
+        return self._read(lambda csms: csms.connected())
 
     def call(
         self, station: str, action: str, payload: Payload | None = None, timeout_s: float = 30
@@ -105,9 +110,7 @@ class BenchCsmsThread:
         self, station: str, action: str, payload: Payload | None = None, timeout_s: float = 30
     ) -> Future[Payload]:
         """Like call, without waiting for the answer."""
-        assert self._loop is not None, "start() comes first"
-        job = self._csms.call(station, action, payload, timeout_s)
-        return asyncio.run_coroutine_threadsafe(job, self._loop)
+        return self._start(self._csms.call(station, action, payload, timeout_s))
 
     def send_text(self, station: str, text: str) -> None:
         self._run(self._csms.send_text(station, text))
@@ -120,11 +123,27 @@ class BenchCsmsThread:
         return self._run(self._csms.wait_for(predicate, timeout_s))
 
     def summary(self) -> list[str]:
-        return self._csms.record.summary()
+        return self._read(lambda csms: csms.record.summary())
+
+    def _read(self, question: Callable[[BenchCsms], T]) -> T:
+        """Asked on the thread of the CSMS, or here once that has ended."""
+
+        async def ask() -> T:
+            return question(self._csms)
+
+        return self._run(ask()) if self._is_running() else question(self._csms)
 
     def _run(self, job: Coroutine[Any, Any, T]) -> T:
-        assert self._loop is not None, "start() comes first"
-        return asyncio.run_coroutine_threadsafe(job, self._loop).result()
+        return self._start(job).result()
+
+    def _start(self, job: Coroutine[Any, Any, T]) -> Future[T]:
+        if self._loop is None or not self._is_running():
+            job.close()
+            raise RuntimeError("the bench CSMS is not running")
+        return asyncio.run_coroutine_threadsafe(job, self._loop)
+
+    def _is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def _main(self) -> None:
         try:

@@ -111,7 +111,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ID=PASSWORD",
         action="append",
         default=[],
-        help="the password that station ID must use; may be repeated (default: any, but not none)",
+        help="the password that station ID must use; may be repeated (default: any, but "
+        "one must be given)",
     )
     add(
         "--interval",

@@ -1,5 +1,6 @@
 """The bench CSMS over real loopback sockets, spoken to by an independent WebSocket client."""
 
+import argparse
 import base64
 import io
 import json
@@ -17,6 +18,8 @@ import pytest
 pytest.importorskip("ocpp", reason="the extra `bench` is not installed")
 pytest.importorskip("websockets", reason="the extra `bench` is not installed")
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -32,14 +35,33 @@ from station.bench.csms import (
 )
 from station.bench.csms_answers import Answers
 from station.bench.csms_ledger import Ledger
+from station.bench.csms_lines import request_summary, response_summary
 from station.bench.csms_redact import redact
-from station.bench.csms_schema import FROM_STATION, Schemas, near_matches
+from station.bench.csms_schema import FROM_STATION, Schemas, actions, near_matches
 from station.bench.csms_thread import BenchCsmsThread
+from station.cli import csms as csms_command
 
 BOOT = {"reason": "PowerUp", "chargingStation": {"model": "One", "vendorName": "Joulepost"}}
 TIME = "2026-11-22T12:00:00.000Z"
 PASSWORD = "correct horse battery"
 TIMEOUT_S = 10
+NAMES = [
+    "chargingStation",
+    "eventData",
+    "evse",
+    "getVariableResult",
+    "idToken",
+    "id",
+    "meterValue",
+    "sampledValue",
+    "setVariableData",
+    "status",
+    "timestamp",
+    "transactionInfo",
+    "type",
+    "value",
+    "variable",
+]
 
 CLI = """
 import argparse, sys
@@ -238,6 +260,7 @@ def test_numbers_are_integers_by_value_as_json_schema_has_it(
         ('[9, "x", "Heartbeat", {}]', None),
         ('[3, "never asked", {}]', None),
         ('[4, "never asked", "GenericError", "", {}]', None),
+        ("[3, 5, {}]", None),
     ],
 )
 def test_a_broken_frame_is_counted_and_the_next_call_answered(
@@ -247,6 +270,12 @@ def test_a_broken_frame_is_counted_and_the_next_call_answered(
     if answer is not None:
         assert station.receive()[:3] == [4, *answer]
     assert station.call("Heartbeat", {})[:2] == [3, "m1"]
+    assert len(csms.violations) == 1
+
+
+def test_a_binary_frame_is_no_ocpp(csms: BenchCsmsThread, station: Station) -> None:
+    station.socket.send(b'[2, "x", "Heartbeat", {}]')
+    assert station.receive()[:3] == [4, "-1", "RpcFrameworkError"]
     assert len(csms.violations) == 1
 
 
@@ -332,6 +361,18 @@ def test_a_call_that_brings_nothing_says_why(csms: BenchCsmsThread, station: Sta
     assert csms.violations == []  # late is not wrong
 
 
+def test_a_broken_frame_can_be_sent_and_its_answer_seen(
+    csms: BenchCsmsThread, station: Station
+) -> None:
+    csms.send_text("CS001", "{nonsense")
+    assert station.socket.recv(timeout=TIMEOUT_S) == "{nonsense"
+    refusal = [4, "-1", "RpcFrameworkError", "", {}]
+    station.send(refusal)
+    csms.wait_for(lambda seen: seen.unmatched("CS001"))
+    assert csms.unmatched("CS001") == [refusal]
+    assert csms.violations == []
+
+
 def test_a_call_fails_when_its_station_goes_away(csms: BenchCsmsThread, station: Station) -> None:
     call = csms.start_call("CS001", "ClearCache")
     station.receive()
@@ -356,6 +397,38 @@ def test_misbehaviour_on_demand(csms: BenchCsmsThread, station: Station) -> None
     assert station.call("DataTransfer", {"vendorId": "X"})[2] == {"status": "UnknownVendorId"}
     assert [action for action, _ in csms.received("CS001")].count("Heartbeat") == 4
     assert csms.violations == []
+
+
+def test_a_station_that_does_not_wait_for_its_answer_is_found_out(
+    csms: BenchCsmsThread, station: Station
+) -> None:
+    csms.behaviour["Heartbeat"] = Delay(0.05)
+    station.call("Heartbeat", {})
+    assert csms.overlaps == 0
+    station.send([2, "slow", "Heartbeat", {}])
+    assert station.call("DataTransfer", {"vendorId": "X"})[1] == "m2"
+    assert csms.overlaps == 1
+    assert station.receive()[1] == "slow"
+
+
+def test_a_csms_that_was_away_comes_back_on_its_port_with_its_ledger(
+    csms: BenchCsmsThread, station: Station
+) -> None:
+    station.call("TransactionEvent", transaction_event(0, "Started"))
+    url = csms.url
+    csms.stop()
+    assert len(csms.received("CS001")) == 1
+    with pytest.raises(RuntimeError, match="not running"):
+        csms.call("CS001", "ClearCache")
+    with pytest.raises(OSError, match="refused"):
+        attach(url)
+    csms.start()
+    assert csms.url == url
+    with attach(url) as socket:
+        Station(socket).call("TransactionEvent", transaction_event(1, "Ended", offline=True))
+    record = csms.ledger.find("CS001", "tx-0001")
+    assert record is not None
+    assert record.complete
 
 
 def test_a_pending_station_may_only_say_what_it_was_asked(
@@ -474,6 +547,35 @@ def test_a_transaction_without_a_start_is_not_complete() -> None:
     record = Ledger().record("CS001", transaction_event(7, "Ended"))
     assert not record.complete
     assert "its start was never reported" in record.summary()
+
+
+def test_absurd_numbers_do_not_stop_the_ledger() -> None:
+    unit = {"unit": "kWh", "multiplier": 10**300}
+    ledger = Ledger()
+    ledger.record("CS001", transaction_event(0, "Started", meterValue=[reading(1)]))
+    absurd = [reading(1, "2026-11-22T13:00:00Z", unitOfMeasure=unit)]
+    record = ledger.record("CS001", transaction_event(10**300, "Ended", meterValue=absurd))
+    assert ledger.gaps == 10**300 - 1
+    assert record.gaps[:2] == [1, 2]
+    assert "missing seqNo 1, 2, 3, 4, 5 … (at least 1000 in all)" in record.summary()
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(NAMES), inner),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(action=st.sampled_from(actions()) | st.text(), payload=JSON_VALUES)
+def test_whatever_is_said_is_shown_on_one_line_that_no_terminal_obeys(
+    action: str, payload: Any
+) -> None:
+    for summary in (request_summary, response_summary):
+        shown = summary(action, redact(payload))
+        assert shown.isprintable()
+        assert len(shown) <= 160
 
 
 def test_no_password_or_pin_reaches_the_log_or_the_screen(
@@ -660,3 +762,14 @@ def test_a_bad_option_is_one_line_and_exit_code_2(arguments: list[str], problem:
     assert done.returncode == 2
     assert problem in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_missing_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ocpp", None)
+    parser = argparse.ArgumentParser(prog="joulepost")
+    csms_command.add_parser(parser.add_subparsers())
+    assert csms_command.run(parser.parse_args(["csms"])) == 2
+    expected = "joulepost csms: ocpp is not installed; run: pip install 'joulepost[bench]'\n"
+    assert capsys.readouterr().err == expected
