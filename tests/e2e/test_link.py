@@ -1,0 +1,508 @@
+"""The link on real loopback sockets against a server that misbehaves."""
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import TypeVar
+
+import pytest
+
+from station.io.csms_link import ThreadLink
+from station.link import FrameIn, LinkDown, LinkFact, LinkProblem, LinkTarget, LinkUp, PongIn
+from tests.e2e.raw_server import (
+    BINARY,
+    PING,
+    PONG,
+    TEXT,
+    RawPeer,
+    RawServer,
+    byte_by_byte,
+    close_frame,
+    frame,
+)
+
+Fact = TypeVar("Fact", LinkUp, LinkDown, FrameIn, PongIn)
+WAIT_S = 5.0
+
+
+class Station:
+    """A link and the facts it told, with the present generation filled in."""
+
+    def __init__(self) -> None:
+        self.link = ThreadLink()
+        self.facts: queue.SimpleQueue[LinkFact] = queue.SimpleQueue()
+        self.generation = 0
+        self.link.start(self.facts.put)
+
+    def open(self, url: str, *, password: str = "s3cret-p4ss", deadline_s: float = WAIT_S) -> None:
+        self.generation += 1
+        target = LinkTarget(url=url, user="CS 001", password=password, deadline_s=deadline_s)
+        self.link.open(target, self.generation)
+
+    def next(self, kind: type[Fact]) -> Fact:
+        fact = self.facts.get(timeout=WAIT_S)
+        assert isinstance(fact, kind), fact
+        assert fact.generation == self.generation
+        return fact
+
+    def connect(self, server: RawServer) -> RawPeer:
+        self.open(server.url)
+        peer = server.accept_upgraded()
+        self.next(LinkUp)
+        return peer
+
+    def send(self, text: str) -> None:
+        self.link.send(self.generation, text)
+
+    def hears_nothing_before(self, peer: RawPeer) -> bool:
+        """Whether no fact comes before the answer to a ping that is sent now."""
+        self.link.ping(self.generation)
+        assert peer.receive()[0] == PING
+        peer.send(frame(PONG))
+        return isinstance(self.facts.get(timeout=WAIT_S), PongIn)
+
+
+@pytest.fixture
+def server() -> Iterator[RawServer]:
+    server = RawServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def station() -> Iterator[Station]:
+    station = Station()
+    yield station
+    assert station.link.stop(WAIT_S)
+
+
+def refused(station: Station, server: RawServer, head: str, body: str = "") -> LinkDown:
+    """What the link says of an upgrade that is answered with *head*."""
+    station.open(server.url)
+    peer = server.accept()
+    peer.read_request()
+    peer.answer(head, body)
+    down = station.next(LinkDown)
+    assert peer.is_ended()
+    assert "s3cret" not in str(down)
+    return down
+
+
+def test_the_upgrade_request_carries_subprotocol_and_credentials_and_no_origin(
+    server: RawServer, station: Station
+) -> None:
+    station.open(server.url, password="pässwörd")
+    peer = server.accept_upgraded()
+    assert station.next(LinkUp).subprotocol == "ocpp2.0.1"
+    assert peer.request.startswith("GET /ocpp/CS%20001 HTTP/1.1\r\n")
+    assert peer.header("Sec-WebSocket-Protocol") == "ocpp2.0.1"
+    assert peer.header("Authorization") == "Basic Q1MgMDAxOnDDpHNzd8O2cmQ="
+    assert peer.header("Host") == f"127.0.0.1:{server.port}"
+    assert peer.header("Origin") is None
+
+
+def test_messages_pass_in_both_directions(server: RawServer, station: Station) -> None:
+    peer = station.connect(server)
+    station.send('[2,"1","Heartbeat",{}]')
+    assert peer.receive_text() == '[2,"1","Heartbeat",{}]'
+    peer.send(frame(TEXT, '[3,"1",{"ü":"€"}]'))
+    assert station.next(FrameIn).text == '[3,"1",{"ü":"€"}]'
+
+
+def test_proxies_of_the_environment_are_not_used(
+    server: RawServer, station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    station.connect(server)
+
+
+def test_half_a_frame_followed_by_silence_does_not_hold_up_an_answer(
+    server: RawServer, station: Station
+) -> None:
+    peer = station.connect(server)
+    whole = frame(TEXT, '[2,"7","GetReport",{"requestId":1}]')
+    peer.send(frame(PING) + whole[:9])
+    assert peer.receive()[0] == PONG  # so the half frame has been read, too
+    station.send('[3,"6",{"status":"Accepted"}]')
+    assert peer.receive_text() == '[3,"6",{"status":"Accepted"}]'
+    peer.send(whole[9:])
+    assert station.next(FrameIn).text == '[2,"7","GetReport",{"requestId":1}]'
+
+
+def test_a_message_that_arrives_byte_by_byte_is_whole(server: RawServer, station: Station) -> None:
+    peer = station.connect(server)
+    for byte in byte_by_byte(frame(TEXT, "[2,") + frame(TEXT, "x" * 130)):
+        peer.send(byte)
+    assert station.next(FrameIn).text == "[2,"
+    assert station.next(FrameIn).text == "x" * 130
+
+
+def test_continuation_frames_are_assembled_around_control_frames(
+    server: RawServer, station: Station
+) -> None:
+    peer = station.connect(server)
+    euro = "€".encode()
+    peer.send(frame(TEXT, b"[1," + euro[:1], fin=False) + frame(PING, b"now"))
+    peer.send(frame(0, euro[1:], fin=False) + frame(0, b"]"))
+    assert station.next(FrameIn).text == "[1,€]"
+    assert peer.receive() == (PONG, b"now")
+
+
+def test_frames_behind_the_upgrade_answer_in_one_segment_are_not_lost(
+    server: RawServer, station: Station
+) -> None:
+    station.open(server.url)
+    server.accept_upgraded(
+        with_frames=frame(TEXT, "[1]") + frame(TEXT, "[2]") + frame(TEXT, "[3]")[:2]
+    )
+    station.next(LinkUp)
+    assert [station.next(FrameIn).text for _ in range(2)] == ["[1]", "[2]"]
+
+
+def test_ping_and_pong_in_both_directions(server: RawServer, station: Station) -> None:
+    peer = station.connect(server)
+    peer.send(frame(PING, b"are you there"))
+    assert peer.receive() == (PONG, b"are you there")
+    station.link.ping(station.generation)
+    assert peer.receive()[0] == PING
+    peer.send(frame(PONG))
+    station.next(PongIn)
+
+
+def test_a_redirect_is_refused_and_the_password_goes_nowhere_else(
+    server: RawServer, station: Station
+) -> None:
+    elsewhere = RawServer()
+    down = refused(station, server, f"HTTP/1.1 302 Found\nLocation: {elsewhere.url}")
+    assert (down.problem, down.http_status) == (LinkProblem.UPGRADE, 302)
+    assert elsewhere.has_no_caller()
+    assert server.has_no_caller()
+    elsewhere.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "problem", "status"),
+    [
+        ("HTTP/1.1 401 Unauthorized\nContent-Length: 0", LinkProblem.UNAUTHORIZED, 401),
+        ("HTTP/1.1 403 Forbidden", LinkProblem.UNAUTHORIZED, 403),
+        ("HTTP/1.1 404 Not Found\nContent-Length: 999999999999", LinkProblem.UPGRADE, 404),
+        ("HTTP/1.1 200 OK\nContent-Type: text/html", LinkProblem.UPGRADE, 200),
+        ("HTTP/1.1 503 Service Unavailable", LinkProblem.UPGRADE, 503),
+        ("HTTP/1.1 101 Fine\nSec-WebSocket-Protocol: ocpp2.0.1", LinkProblem.UPGRADE, 101),
+        ("SSH-2.0-OpenSSH_9.2\n\n", LinkProblem.UPGRADE, None),
+    ],
+)
+def test_an_upgrade_that_is_refused_is_told_with_its_status(
+    server: RawServer, station: Station, head: str, problem: LinkProblem, status: int | None
+) -> None:
+    down = refused(station, server, head, "<html>sorry</html>")
+    assert (down.problem, down.http_status) == (problem, status)
+    assert f"127.0.0.1:{server.port}" in down.detail
+    assert "\n" not in down.detail
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ("Retry-After: 120", 120.0),
+        (
+            "Date: Sun, 22 Nov 2026 10:00:00 GMT\nRetry-After: Sun, 22 Nov 2026 10:01:30 GMT",
+            90.0,
+        ),
+        ("Retry-After: soon", None),
+    ],
+)
+def test_retry_after_is_handed_over(
+    server: RawServer, station: Station, fields: str, expected: float | None
+) -> None:
+    down = refused(station, server, f"HTTP/1.1 503 Service Unavailable\n{fields}")
+    assert down.retry_after_s == expected
+
+
+@pytest.mark.parametrize("subprotocol", [None, "ocpp1.6", "OCPP2.0.1, ocpp2.0.1"])
+def test_a_wrong_or_missing_subprotocol_ends_the_attempt(
+    server: RawServer, station: Station, subprotocol: str | None
+) -> None:
+    station.open(server.url)
+    peer = server.accept()
+    peer.read_request()
+    peer.upgrade(subprotocol=subprotocol)
+    assert station.next(LinkDown).problem is LinkProblem.SUBPROTOCOL
+    assert peer.is_ended()
+
+
+def test_an_extension_that_was_not_offered_ends_the_attempt(
+    server: RawServer, station: Station
+) -> None:
+    station.open(server.url)
+    server.accept_upgraded(extensions="x-webkit-deflate-frame")
+    assert station.next(LinkDown).problem is LinkProblem.UPGRADE
+
+
+def test_a_reset_during_the_upgrade_and_after_it_is_told(
+    server: RawServer, station: Station
+) -> None:
+    station.open(server.url)
+    peer = server.accept()
+    peer.read_request()
+    peer.reset()
+    assert station.next(LinkDown).problem is LinkProblem.RESET
+    station.connect(server).reset()
+    assert station.next(LinkDown).problem is LinkProblem.RESET
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1008, 1011, 1012, 4001])
+def test_a_close_frame_is_answered_and_told_with_its_code(
+    server: RawServer, station: Station, code: int
+) -> None:
+    peer = station.connect(server)
+    peer.send(close_frame(code, "good\nbye"))
+    down = station.next(LinkDown)
+    assert (down.problem, down.close_code) == (LinkProblem.CLOSED, code)
+    assert down.detail == f"close frame {code} good?bye"
+    assert peer.receive_close() == code
+    assert peer.is_ended()
+
+
+def test_an_end_without_a_close_frame_is_told(server: RawServer, station: Station) -> None:
+    station.connect(server).sock.close()
+    down = station.next(LinkDown)
+    assert (down.problem, down.close_code) == (LinkProblem.CLOSED, None)
+
+
+def test_a_server_that_never_answers_the_upgrade_meets_the_deadline(
+    server: RawServer, station: Station
+) -> None:
+    station.open(server.url, deadline_s=0.15)
+    peer = server.accept()
+    down = station.next(LinkDown)
+    assert down.problem is LinkProblem.TIMEOUT
+    peer.read_request()
+    assert peer.is_ended()
+
+
+def test_an_upgrade_that_trickles_meets_the_same_deadline(
+    server: RawServer, station: Station
+) -> None:
+    station.open(server.url, deadline_s=0.2)
+    peer = server.accept()
+    peer.read_request()
+    ended = threading.Event()
+
+    def trickle() -> None:
+        try:
+            while not ended.wait(0.02):
+                peer.send(b"X")
+        except OSError:
+            ended.set()
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    assert station.next(LinkDown).problem is LinkProblem.TIMEOUT
+    assert ended.wait(WAIT_S)  # the station closed its socket
+    thread.join()
+
+
+def test_an_endless_upgrade_answer_is_cut_off(server: RawServer, station: Station) -> None:
+    station.open(server.url)
+    peer = server.accept()
+    peer.read_request()
+    peer.send(b"HTTP/1.1 101 Switching Protocols\r\nX-Long: " + b"x" * 30_000)
+    down = station.next(LinkDown)
+    assert down.problem is LinkProblem.UPGRADE
+    assert "endless" in down.detail
+
+
+def test_a_huge_length_in_a_header_reserves_nothing(server: RawServer, station: Station) -> None:
+    peer = station.connect(server)
+    peer.send(bytes([0x81, 127]) + (2**62).to_bytes(8, "big") + b"x" * 1000)
+    station.send("[3]")
+    assert peer.receive_text() == "[3]"
+    peer.send(b"x" * 300_000)
+    assert peer.receive_close() == 1009
+    peer.sock.close()
+    down = station.next(LinkDown)
+    assert (down.problem, down.close_code) == (LinkProblem.TOO_BIG, 1009)
+
+
+def test_a_message_over_the_limit_is_closed_with_1009(server: RawServer, station: Station) -> None:
+    peer = station.connect(server)
+    peer.send(frame(TEXT, "x" * 300_000))
+    assert peer.receive_close() == 1009
+    peer.sock.close()
+    assert station.next(LinkDown).problem is LinkProblem.TOO_BIG
+
+
+def test_the_limit_counts_bytes_over_all_fragments(server: RawServer, station: Station) -> None:
+    peer = station.connect(server)
+    peer.send(frame(TEXT, "€" * 43_000, fin=False) + frame(0, "€" * 45_000, fin=False))
+    assert peer.receive_close() == 1009
+
+
+def test_a_message_at_the_limit_passes(server: RawServer, station: Station) -> None:
+    peer = station.connect(server)
+    peer.send(frame(TEXT, "x" * 262_144))
+    assert len(station.next(FrameIn).text) == 262_144
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (frame(BINARY, b"\x00\x01"), 1003),
+        (frame(TEXT, b"\xff\xfe"), 1007),
+        (frame(TEXT, b"\xe2\x82"), 1007),
+        (frame(3, b""), 1002),
+        (frame(0, b"continues nothing"), 1002),
+        (frame(TEXT, b"x", rsv1=True)[:1] + b"\x81\x00\x00\x00\x00x", 1002),
+        (bytes([0x89, 126, 0, 126]), 1002),
+        (bytes([0x88, 1, 3]), 1002),
+    ],
+)
+def test_broken_framing_is_closed_with_its_code(
+    server: RawServer, station: Station, data: bytes, code: int
+) -> None:
+    peer = station.connect(server)
+    peer.send(data)
+    assert peer.receive_close() == code
+    peer.send(frame(TEXT, "[too late]"))
+    peer.sock.close()
+    down = station.next(LinkDown)
+    assert (down.problem, down.close_code) == (LinkProblem.PROTOCOL, code)
+
+
+def test_a_peer_that_ignores_the_farewell_is_left_in_time(
+    server: RawServer, station: Station
+) -> None:
+    peer = station.connect(server)
+    station.link.close(station.generation, flush_s=0.1)
+    assert peer.receive_close() == 1000
+    assert station.next(LinkDown).problem is LinkProblem.LOCAL
+    assert peer.is_ended()
+
+
+def test_reading_stops_while_too_many_frames_are_unhandled(
+    server: RawServer, station: Station
+) -> None:
+    peer = station.connect(server)
+    sender = threading.Thread(
+        target=peer.send, args=(b"".join(frame(TEXT, f"[{n}]") for n in range(1000)),)
+    )
+    sender.start()
+    seen = [station.next(FrameIn).text for _ in range(17)]
+    station.send("[alive]")
+    assert peer.receive_text() == "[alive]"
+    assert station.facts.empty()
+    while len(seen) < 1000:
+        station.link.handled(station.generation)
+        seen.append(station.next(FrameIn).text)
+    assert seen == [f"[{n}]" for n in range(1000)]
+    sender.join()
+
+
+def test_what_the_peer_does_not_read_is_bounded(server: RawServer, station: Station) -> None:
+    peer = station.connect(server)
+    for _ in range(200):
+        station.send("x" * 65_536)
+    down = station.next(LinkDown)
+    assert down.problem is LinkProblem.TIMEOUT
+    assert "does not read" in down.detail
+    peer.sock.close()
+
+
+def test_a_send_that_would_block_goes_on_when_the_peer_reads(
+    server: RawServer, station: Station
+) -> None:
+    peer = station.connect(server)
+    big = "x" * 2_000_000
+    station.send(big)
+    station.send("[after]")
+    assert peer.receive_text() == big
+    assert peer.receive_text() == "[after]"
+
+
+def test_close_sends_what_is_queued_first(server: RawServer, station: Station) -> None:
+    peer = station.connect(server)
+    station.send("x" * 1_000_000)
+    station.link.close(station.generation, 1001, flush_s=WAIT_S)
+    station.send("[not any more]")
+    assert len(peer.receive_text()) == 1_000_000
+    assert peer.receive_close() == 1001
+    peer.send(frame(TEXT, "[last words]") + close_frame(1001))
+    assert station.next(FrameIn).text == "[last words]"
+    assert station.next(LinkDown).problem is LinkProblem.LOCAL
+
+
+def test_abort_drops_the_socket_at_once(server: RawServer, station: Station) -> None:
+    peer = station.connect(server)
+    station.link.abort(station.generation, LinkProblem.PONG_TIMEOUT)
+    assert station.next(LinkDown).problem is LinkProblem.PONG_TIMEOUT
+    assert peer.is_ended()
+
+
+def test_an_attempt_can_be_aborted_and_followed_by_another(
+    server: RawServer, station: Station
+) -> None:
+    station.open(server.url)
+    peer = server.accept()
+    station.link.abort(station.generation, LinkProblem.LOCAL)
+    assert station.next(LinkDown).problem is LinkProblem.LOCAL
+    peer.read_request()
+    assert peer.is_ended()
+    station.connect(server)
+
+
+def test_calls_of_an_old_generation_do_nothing(server: RawServer, station: Station) -> None:
+    station.connect(server)
+    station.link.abort(1, LinkProblem.LOCAL)
+    station.next(LinkDown)
+    peer = station.connect(server)
+    station.link.send(1, "[old]")
+    station.link.ping(1)
+    station.link.close(1)
+    station.link.abort(1, LinkProblem.PONG_TIMEOUT)
+    station.link.handled(1, 1000)
+    station.link.open(LinkTarget(url=server.url), 1)
+    station.send("[new]")
+    assert peer.receive_text() == "[new]"
+    assert station.hears_nothing_before(peer)
+
+
+def test_a_new_attempt_replaces_an_open_connection(server: RawServer, station: Station) -> None:
+    peer = station.connect(server)
+    station.open(server.url)
+    down = station.facts.get(timeout=WAIT_S)
+    assert isinstance(down, LinkDown)
+    assert (down.generation, down.problem) == (1, LinkProblem.LOCAL)
+    assert peer.is_ended()
+    server.accept_upgraded()
+    station.next(LinkUp)
+
+
+def test_a_name_that_does_not_exist_is_told(station: Station) -> None:
+    station.open("ws://no-such-csms.invalid/CS001")
+    down = station.next(LinkDown)
+    assert down.problem is LinkProblem.DNS
+    assert "no-such-csms.invalid:80" in down.detail
+
+
+def test_a_refused_port_is_told(server: RawServer, station: Station) -> None:
+    server.close()
+    station.open(server.url)
+    down = station.next(LinkDown)
+    assert down.problem is LinkProblem.REFUSED
+    assert f"127.0.0.1:{server.port}" in down.detail
+
+
+@pytest.mark.parametrize("url", ["", "http://host/x", "ws:///x", "ws://h:99999/x", "ws://h/a b"])
+def test_an_address_that_is_no_websocket_url_is_told(station: Station, url: str) -> None:
+    station.open(url)
+    assert station.next(LinkDown).problem is LinkProblem.UPGRADE
+
+
+def test_stop_ends_an_open_connection(server: RawServer) -> None:
+    station = Station()
+    peer = station.connect(server)
+    assert station.link.stop(WAIT_S)
+    assert station.next(LinkDown).problem is LinkProblem.LOCAL
+    assert peer.is_ended()
