@@ -12,11 +12,10 @@ from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import cast
 
-from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import CloseReason, Frame, FrameProtocol, Opcode, ParseFailed
 
+from station.io.deflate import agreed_extension
 from station.io.dial import Dialled
-from station.io.upgrade import DialError
 from station.link import FrameIn, LinkDown, LinkFact, LinkProblem, LinkUp, PongIn
 
 log = logging.getLogger(__name__)
@@ -242,22 +241,6 @@ class Connection:
         self._leaving = down
         self.due_at = self._monotonic() + wait_s
         self._queue(self._protocol.close(code))
-
-
-def agreed_extension(accepted: str) -> PerMessageDeflate | None:
-    """The extension that the peer accepted; raises DialError for one that was not offered."""
-    if not accepted:
-        return None
-    extension = PerMessageDeflate()
-    name = accepted.partition(";")[0].strip()
-    try:
-        if name != extension.name or "," in accepted:
-            raise ValueError(name)
-        extension.finalize(accepted)
-    except (ValueError, IndexError) as error:
-        detail = "the CSMS accepted a WebSocket extension that was not offered"
-        raise DialError(LinkProblem.UPGRADE, detail, http_status=101) from error
-    return extension
 
 
 def problem_of(error: OSError) -> tuple[LinkProblem, str]:

@@ -2,6 +2,8 @@
 
 import queue
 import threading
+import tracemalloc
+import zlib
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -276,9 +278,9 @@ def test_a_server_that_never_answers_the_upgrade_meets_the_deadline(
 ) -> None:
     station.open(server.url, deadline_s=0.15)
     peer = server.accept()
+    peer.read_request()
     down = station.next(LinkDown)
     assert down.problem is LinkProblem.TIMEOUT
-    peer.read_request()
     assert peer.is_ended()
 
 
@@ -445,9 +447,9 @@ def test_an_attempt_can_be_aborted_and_followed_by_another(
 ) -> None:
     station.open(server.url)
     peer = server.accept()
+    peer.read_request()
     station.link.abort(station.generation, LinkProblem.LOCAL)
     assert station.next(LinkDown).problem is LinkProblem.LOCAL
-    peer.read_request()
     assert peer.is_ended()
     station.connect(server)
 
@@ -506,3 +508,64 @@ def test_stop_ends_an_open_connection(server: RawServer) -> None:
     assert station.link.stop(WAIT_S)
     assert station.next(LinkDown).problem is LinkProblem.LOCAL
     assert peer.is_ended()
+
+
+def deflated(text: str | bytes) -> bytes:
+    """A whole message as permessage-deflate sends it (RFC 7692, 7.2.1)."""
+    packer = zlib.compressobj(wbits=-15)
+    data = text.encode() if isinstance(text, str) else text
+    return (packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def connect_compressed(server: RawServer, station: Station, agreed: str) -> RawPeer:
+    station.open(server.url)
+    peer = server.accept_upgraded(extensions=agreed)
+    assert "permessage-deflate" in (peer.header("Sec-WebSocket-Extensions") or "")
+    station.next(LinkUp)
+    return peer
+
+
+@pytest.mark.parametrize(
+    "agreed",
+    [
+        "permessage-deflate",
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+        "permessage-deflate; client_max_window_bits=10; server_max_window_bits=12",
+    ],
+)
+def test_messages_are_compressed_when_the_peer_agrees(
+    server: RawServer, station: Station, agreed: str
+) -> None:
+    peer = connect_compressed(server, station, agreed)
+    station.send("[2]" * 100)
+    opcode, payload = peer.receive()
+    assert opcode == TEXT | 0x40
+    assert len(payload) < 100
+    assert zlib.decompressobj(-15).decompress(payload + b"\0\0\xff\xff") == b"[2]" * 100
+    data = deflated("[3]" * 100)
+    peer.send(frame(TEXT, data[:5], fin=False, rsv1=True) + frame(PING) + frame(0, data[5:]))
+    assert station.next(FrameIn).text == "[3]" * 100
+    assert peer.receive() == (PONG, b"")
+    peer.send(frame(TEXT, "[plain]"))
+    assert station.next(FrameIn).text == "[plain]"
+
+
+def test_a_small_frame_that_inflates_without_end_costs_little_memory(
+    server: RawServer, station: Station
+) -> None:
+    peer = connect_compressed(server, station, "permessage-deflate; server_no_context_takeover")
+    bomb = frame(TEXT, deflated(b"x" * 20_000_000), rsv1=True)
+    tracemalloc.start()
+    peer.send(bomb)
+    assert peer.receive_close() == 1009
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4_000_000
+    peer.sock.close()
+    assert station.next(LinkDown).problem is LinkProblem.TOO_BIG
+
+
+def test_what_does_not_inflate_is_closed_with_1007(server: RawServer, station: Station) -> None:
+    peer = connect_compressed(server, station, "permessage-deflate")
+    peer.send(frame(TEXT, b"\xff\xff\xff\xff", rsv1=True))
+    assert peer.receive_close() == 1007
