@@ -18,6 +18,9 @@ KEY = re.compile(
     r"\.([A-Za-z0-9]{1,50})(?:\[([^\[\]]{1,50})\])?"
 )
 
+# "Expected `str`, got `int` - at `$[0].component.name`"
+REFUSAL = re.compile(r"(.*) - at `\$\[([0-9]{1,9})\]\.?([a-z.]{0,40})`", re.DOTALL)
+
 
 class PresetError(ValueError):
     """A preset cannot be used; the text says what it must be."""
@@ -99,9 +102,20 @@ def read_presets(file: Path) -> tuple[VariablePreset, ...]:
         raise PresetError(f"{file}: larger than {MAX_FILE_BYTES} bytes")
     try:
         entries = msgspec.json.decode(data, type=list[_Entry])
+    except msgspec.ValidationError as error:
+        raise PresetError(f"{file}: {_explain(str(error))}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PresetError(f"{file}: {error}") from error
     return tuple(_preset(entry, f"{file}: entry {at}") for at, entry in enumerate(entries, 1))
+
+
+def _explain(refusal: str) -> str:
+    """msgspec's words, in the order entry, key, rule."""
+    found = REFUSAL.fullmatch(refusal)
+    if found is None:
+        return f"must be a list of objects: {refusal}"
+    rule, index, key = found.groups()
+    return f"entry {int(index) + 1}: {key + ': ' if key else ''}{rule}"
 
 
 def _preset(entry: _Entry, where: str) -> VariablePreset:
