@@ -151,6 +151,14 @@ class EvseUnit:
         self.setpoint = setpoint
         self.permit_until = setpoint.permit_until
 
+    def renew(self, permit_until: float) -> None:
+        self.permit_until = permit_until
+
+    def keep_lock(self, seen: Inputs) -> None:
+        """Until the core says what it wants, the lock stays as it was found."""
+        if self.report is None and seen.locked:
+            self.setpoint = replace(self.setpoint, lock=True)
+
     def look(self, now: float, seen: Inputs) -> Step:
         setpoint = self.setpoint
         if setpoint.permit_until != self.permit_until:

@@ -6,6 +6,8 @@ in its own words, and keeps what it finds in `violations`.
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from hal.api import (
@@ -48,6 +50,7 @@ class SimUnit(EvseUnit):
     def __init__(self, description: EvseDescription, world: EvseWorld) -> None:
         super().__init__(description, can_self_test=True)
         self.world = world
+        self.wake: Callable[[], None] = _sleep_on
         self.alarm: Alarm | None = None
         self.alarm_due = NO_TIME
         self.lease_due = NO_TIME
@@ -84,6 +87,8 @@ class SimBoard:
         self._call_at = call_at
         self._tolerance_s = tolerance_s
         self._units = {evse.id: SimUnit(evse, world.evses[evse.id]) for evse in description.evses}
+        for unit in self._units.values():
+            unit.wake = partial(self._wake, unit)
         self._on_change: Callable[[Change], None] | None = None
         self._silent_since: dict[int, float] = {}
 
@@ -92,6 +97,7 @@ class SimBoard:
     def start(self, on_change: Callable[[Change], None]) -> None:
         self._on_change = on_change
         for unit in self._units.values():
+            unit.keep_lock(unit.world.seen())
             self._look(unit, self._monotonic())
 
     def apply(self, setpoint: EvseSetpoint) -> None:
@@ -129,7 +135,7 @@ class SimBoard:
     def stop(self) -> bool:
         """Open every contactor; False if one stays closed (welded)."""
         for unit in self._units.values():
-            self.apply(EvseSetpoint(unit.description.id, seq=unit.setpoint.seq))
+            self.apply(replace(unit.setpoint, power=Power.OPEN_NOW, permit_until=NEVER))
             unit.fail_pulses()
         self._on_change = None
         self.halt()
@@ -162,7 +168,8 @@ class SimBoard:
         if now < unit.rest_due and now < unit.permit_until <= now + LEASE_S:
             # Renewed in time, and nothing else is due: a look would see what the last one saw.
             unit.lease_due = unit.permit_until
-            self._arm(unit)
+            unit.alarm_due = min(unit.lease_due, unit.rest_due)
+            unit.alarm = self._call_at(unit.alarm_due, unit.wake)
             if self.world.is_kept:
                 self._keep(unit)
             return
@@ -201,7 +208,7 @@ class SimBoard:
         if unit.alarm is not None:
             unit.alarm.cancel()
         unit.alarm_due = due
-        unit.alarm = None if due == NO_TIME else self._call_at(due, lambda: self._wake(unit))
+        unit.alarm = None if due == NO_TIME else self._call_at(due, unit.wake)
 
     def _keep(self, unit: SimUnit) -> None:
         unit.world.place.lease_until = NEVER if unit.lease_due == NO_TIME else unit.lease_due
@@ -257,6 +264,10 @@ class SimBoard:
         text = f"EVSE {unit.description.id} at {now:.3f} s: {what}"
         log.error("interlock violated: %s", text)
         self.violations.append(text)
+
+
+def _sleep_on() -> None:
+    return
 
 
 def sim_board_description(

@@ -345,6 +345,7 @@ class World:
         self.note = ""
         """What a person should know about how this world came to be."""
         self._path, self._boot_id = path, boot_id
+        self._unwritable = False
 
     @classmethod
     def load(
@@ -391,8 +392,15 @@ class World:
             "evses": [asdict(evse.place) for evse in self.evses.values()],
         }
         fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps(saved))
-        os.replace(fresh, self._path)
+        try:
+            fresh.write_text(json.dumps(saved))
+            os.replace(fresh, self._path)
+        except OSError as error:
+            if not self._unwritable:
+                log.warning("the simulated hardware is not saved: %s", error)
+            self._unwritable = True
+        else:
+            self._unwritable = False
 
 
 def _read(path: Path) -> tuple[dict[int, Place], str]:

@@ -1,0 +1,81 @@
+"""What drivers of single devices offer: small Protocols, one per kind of device.
+
+A driver is a plain object without threads and without knowledge of OCPP. On
+GPIO a call takes at most 20 ms and belongs to the board's thread; a device on a
+bus is called from its own poller, one transaction per call. What a device does
+not do, or not answer, it raises as HardwareFault.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from hal.api import Fault, MeterReading, PilotState
+
+
+class Contactor(Protocol):
+    def switch(self, *, closed: bool) -> None: ...
+
+    def is_closed(self) -> bool:
+        """What the mirror contact says, not what was asked for."""
+        ...
+
+
+class Pilot(Protocol):
+    def read(self) -> PilotState: ...
+
+    def offer(self, current_a: float) -> None:
+        """Offer this much to the EV; 0 ends the offer."""
+        ...
+
+
+class InterruptiblePilot(Pilot, Protocol):
+    def interrupt(self, *, interrupted: bool) -> None:
+        """Take the pilot away from the EV, or give it back."""
+        ...
+
+
+class Proximity(Protocol):
+    def cable_max_a(self) -> float | None:
+        """What the cable in the socket may carry; None when there is none."""
+        ...
+
+
+class Lock(Protocol):
+    def move(self, *, locked: bool) -> None:
+        """Begin to move; returns at once."""
+        ...
+
+    def is_locked(self) -> bool: ...
+
+
+class FaultSensor(Protocol):
+    def faults(self) -> frozenset[Fault]: ...
+
+
+class BaySensor(Protocol):
+    def is_occupied(self) -> bool: ...
+
+
+class Meter(Protocol):
+    def read(self, at: float) -> MeterReading:
+        """One consistent reading, taken *at* about now."""
+        ...
+
+
+class TokenReader(Protocol):
+    def read(self) -> str | None:
+        """The id of the token that lies on the reader, if any."""
+        ...
+
+
+@dataclass(frozen=True)
+class EvseDevices:
+    """The devices of one EVSE; what it lacks is None, never a stand-in."""
+
+    contactor: Contactor
+    pilot: Pilot
+    proximity: Proximity | None = None
+    lock: Lock | None = None
+    sensors: tuple[FaultSensor, ...] = ()
+    bay: BaySensor | None = None
+    meter: Meter | None = None
