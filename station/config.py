@@ -7,12 +7,11 @@ file, table, key and rule.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 
-from station.presets import PresetError, VariablePreset, preset_from_key
 from station.rules import (
     ListenAddress,
     check_csms_url,
@@ -21,12 +20,18 @@ from station.rules import (
     parse_listen,
 )
 
+if TYPE_CHECKING:
+    from station.presets import VariablePreset  # imported late: most boots preset nothing
+
 INSTALLED = Path("/etc/joulepost/station.toml")
 MAX_FILE_BYTES = 1_000_000
 
 
 class ConfigError(ValueError):
     """The configuration cannot be used; one line that names file, table, key and rule."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class Secret:
@@ -114,9 +119,9 @@ class StationConfig(Struct, frozen=True, kw_only=True):
     web: WebSection = WebSection()
     logging: LoggingSection = LoggingSection()
     charging: ChargingSection = ChargingSection()
-    variables: tuple[VariablePreset, ...] = ()
+    variables: "tuple[VariablePreset, ...]" = ()
     """The installer's values: they win over the CSMS's when they have changed since."""
-    presets: tuple[VariablePreset, ...] = ()
+    presets: "tuple[VariablePreset, ...]" = ()
     """The manufacturer's values (`--variables`): applied at the first start of a state folder."""
     password: Secret = Secret()
     """Of network slot 1."""
@@ -206,7 +211,7 @@ def read_toml(file: Path) -> dict[str, Any]:
 
 def check_document(
     document: Mapping[str, Any], file: str
-) -> tuple[dict[str, dict[str, Any]], list[VariablePreset]]:
+) -> "tuple[dict[str, dict[str, Any]], list[VariablePreset]]":
     """The sections and variables of one file, each key checked on its own."""
     tables: dict[str, dict[str, Any]] = {}
     presets: list[VariablePreset] = []
@@ -246,7 +251,9 @@ def _check_table(name: str, table: Mapping[str, Any], file: str) -> dict[str, An
     return checked
 
 
-def _check_variables(table: Mapping[str, Any], file: str) -> list[VariablePreset]:
+def _check_variables(table: Mapping[str, Any], file: str) -> "list[VariablePreset]":
+    from station.presets import PresetError, VariablePreset, preset_from_key
+
     presets: dict[str, VariablePreset] = {}
     for key, value in table.items():
         entries = (
@@ -258,7 +265,7 @@ def _check_variables(table: Mapping[str, Any], file: str) -> list[VariablePreset
             try:
                 preset = preset_from_key(path, inner)
             except PresetError as error:
-                raise ConfigError(f"{file}: [variables] {one_line(path)}: {error}") from error
+                raise ConfigError(f"{file}: [variables] {path}: {error}") from error
             if preset.key in presets:
                 raise ConfigError(f"{file}: [variables] {path}: is given twice")
             presets[preset.key] = preset

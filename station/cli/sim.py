@@ -2,11 +2,11 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from station.cli import COMMANDS, Subparsers, UsageError
 from station.cli.arguments import checked, whole
-from station.cli.ending import act_on, was_restarted
 from station.config import (
     ConfigError,
     NetworkSection,
@@ -16,8 +16,10 @@ from station.config import (
     StationSection,
     WebSection,
 )
-from station.presets import PresetError, VariablePreset, read_presets
 from station.rules import check_csms_url, check_identity, check_password, parse_listen
+
+if TYPE_CHECKING:
+    from station.presets import VariablePreset
 
 DEFAULT_CSMS = "ws://127.0.0.1:9000"
 DEFAULT_ID = "sim-1"
@@ -134,7 +136,10 @@ def run(args: argparse.Namespace) -> int:
     config = build_config(args)
     from station.main import run_station
 
-    return act_on(run_station(config))
+    ending = run_station(config)
+    from station.cli.ending import act_on  # after the boot
+
+    return act_on(ending)
 
 
 def build_config(args: argparse.Namespace) -> StationConfig:
@@ -153,7 +158,7 @@ def build_config(args: argparse.Namespace) -> StationConfig:
             evses=args.evses,
             connectors=args.connectors,
             cable=args.cable,
-            unplugged=args.unplugged and not was_restarted(),
+            unplugged=args.unplugged and not _was_restarted(),
             seed=args.seed,
         ),
     )
@@ -165,7 +170,15 @@ def default_state_dir(identity: str) -> Path:
     return Path("var") / name
 
 
-def _presets(file: Path) -> tuple[VariablePreset, ...]:
+def _was_restarted() -> bool:
+    from station.cli.ending import was_restarted
+
+    return was_restarted()
+
+
+def _presets(file: Path) -> "tuple[VariablePreset, ...]":
+    from station.presets import PresetError, read_presets
+
     try:
         return read_presets(file)
     except PresetError as error:
