@@ -16,6 +16,7 @@ from hal.api import (
     EvseReport,
     EvseSetpoint,
     FaultName,
+    PilotState,
     Power,
 )
 from hal.interlock import NEVER, NO_TIME, Inputs, Since, decide, notice, obey
@@ -96,7 +97,7 @@ def step(
         contactor_closed=seen.mirror_closed,
         locked=seen.locked is True,
         offering=decision.offer,
-        drawing=seen.mirror_closed and seen.drawing is True,
+        drawing=_is_drawing(seen),
         bay_occupied=seen.bay_occupied,
         faults=faults,
         applied_seq=setpoint.seq,
@@ -109,6 +110,12 @@ def step(
         decision.lease_due,
         rest_due,
     )
+
+
+def _is_drawing(seen: Inputs) -> bool:
+    """Where nothing measures the current, a contactor closed for an EV that is ready counts."""
+    ready = seen.pilot in (PilotState.C, PilotState.D)
+    return seen.mirror_closed and (ready if seen.drawing is None else seen.drawing)
 
 
 def _capped(limit_a: float, seen: Inputs, evse: EvseDescription) -> float:

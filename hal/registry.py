@@ -1,0 +1,24 @@
+"""Which drivers there are: name in a board file -> its Options and what constructs it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hal.drivers import gpio_contactor, gpio_fault, gpio_pilot
+from hal.options import DriverOptions
+
+
+@dataclass(frozen=True)
+class Driver:
+    kind: str
+    """The table it stands in: contactor, pilot, sensor, …"""
+    options: type[DriverOptions]
+    create: Callable[..., Any]
+    """Called with the GPIO port and the Options; what it returns is of `hal.devices`."""
+
+
+DRIVERS: Mapping[str, Driver] = {
+    "gpio_contactor": Driver("contactor", gpio_contactor.Options, gpio_contactor.GpioContactor),
+    "gpio_pilot": Driver("pilot", gpio_pilot.Options, gpio_pilot.GpioPilot),
+    "gpio_fault": Driver("sensor", gpio_fault.Options, gpio_fault.GpioFault),
+}
