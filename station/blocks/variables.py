@@ -1,12 +1,10 @@
 """Functional block B, Provisioning: SetVariables (B05) and GetVariables (B06)."""
 
-from typing import Protocol
-
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from station.context import Csms
-from station.device_model import Attribute, DeviceModel, Integer, Mutability, Variable
+from station.context import Context
+from station.device_model import Attribute, Integer, Mutability, Variable
 from station.ocpp.errors import ErrorCode, RpcError
 from station.ocpp.messages.common import StatusInfo
 from station.ocpp.messages.provisioning import (
@@ -43,20 +41,10 @@ CONFIGURATION_VALUE_SIZE = _limit("ConfigurationValueSize", default=1000, max=10
 REPORTING_VALUE_SIZE = _limit("ReportingValueSize", default=2500, max=2500)
 
 
-class Ports(Protocol):
-    """What this block needs of the context."""
-
-    @property
-    def variables(self) -> DeviceModel: ...
-
-    @property
-    def csms(self) -> Csms: ...
-
-
 class Variables:
     """Lets the CSMS read and change the device model, item by item and in its order."""
 
-    def __init__(self, context: Ports) -> None:
+    def __init__(self, context: Context) -> None:
         self._variables = context.variables
         for limit in (
             ITEMS_PER_GET,
