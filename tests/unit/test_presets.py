@@ -244,3 +244,49 @@ def test_a_file_that_is_no_json_is_refused_by_its_name(tmp_path: Path, content: 
 def test_a_file_that_is_not_there_is_refused_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(PresetError, match=r"presets\.json: No such file"):
         read_presets(tmp_path / "presets.json")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "true"),
+        (False, "false"),
+        (90, "90"),
+        (0.5, "0.5"),
+        ("x", "x"),
+        (["EVConnected", "Authorized"], "EVConnected,Authorized"),
+        ([], ""),
+    ],
+)
+def test_a_value_of_the_configuration_is_written_as_the_device_model_writes_it(
+    value: Any, text: str
+) -> None:
+    assert preset_from_key("TxCtrlr.X", value).value == text
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), {"a": 1}, [1], 2**63, "x" * 2501, ["x" * 2501]]
+)
+def test_a_value_that_no_variable_can_hold_is_refused(value: Any) -> None:
+    with pytest.raises(PresetError, match=r"must be|too large"):
+        preset_from_key("TxCtrlr.X", value)
+
+
+@pytest.mark.parametrize("key", ["X", "A.B.C", "EVSE@0.Power", "Connector@1.0.Enabled", "A[.B", ""])
+def test_a_key_that_names_no_variable_is_refused(key: str) -> None:
+    with pytest.raises(PresetError, match=r"must be|count from 1"):
+        preset_from_key(key, 1)
+
+
+@pytest.mark.parametrize(
+    "key", ["TxCtrlr.TxStartPoint", "EVSE@2.Power", "Connector@1.2[left].Available[x]"]
+)
+def test_a_key_is_told_as_it_was_written(key: str) -> None:
+    assert preset_from_key(key, 1).key == key
+
+
+def test_a_file_larger_than_any_list_of_presets_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "presets.json"
+    file.write_bytes(b" " * 4_000_001)
+    with pytest.raises(PresetError, match="larger than"):
+        read_presets(file)
