@@ -6,6 +6,7 @@ A few threads answer; each connection carries one request and lives at most DEAD
 
 import ipaddress
 import logging
+import selectors
 import socket
 import threading
 import time
@@ -52,9 +53,7 @@ class WebServer:
         port: int = 0,
     ) -> None:
         self._server = _Server(Api(view, controls), host, port)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(SWEEP_S,), name="web", daemon=True
-        )
+        self._thread = threading.Thread(target=self._server.serve, name="web", daemon=True)
 
     @property
     def address(self) -> ListenAddress:
@@ -71,8 +70,9 @@ class WebServer:
 
     def stop(self) -> None:
         """Also right if it was never started; open connections are cut."""
+        self._server.stopping.set()
         if self._thread.ident is not None:
-            self._server.shutdown()
+            self._server.wake()
             self._thread.join()
         self._server.server_close()
         self._server.cut(older_than_s=0)
@@ -93,8 +93,30 @@ class _Server(TCPServer):
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         self.address_family = family
-        super().__init__((str(address[0]), int(address[1])), _Handler)
+        self.stopping = threading.Event()
+        self._woken, self._waker = socket.socketpair()
+        super().__init__((str(address[0]), int(address[1])), RequestHandler)
+        self.socket.setblocking(False)
+        self.timeout = 0.0  # handle_request finds a client waiting, or returns
         self.host_names = _host_names(host, str(self.server_address[0]))
+
+    def serve(self) -> None:
+        """Unlike serve_forever it sleeps while nothing is open, and stops at once."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            while not self.stopping.is_set():
+                selector.select(SWEEP_S if self._open else None)
+                self.handle_request()
+                self.cut(older_than_s=DEADLINE_S)
+
+    def wake(self) -> None:
+        self._waker.send(b"!")
+
+    def server_close(self) -> None:
+        super().server_close()
+        self._woken.close()
+        self._waker.close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._slots.acquire(timeout=SLOT_WAIT_S):
@@ -105,9 +127,6 @@ class _Server(TCPServer):
         threading.Thread(
             target=self._serve, args=(request, client_address), name="web-request", daemon=True
         ).start()
-
-    def service_actions(self) -> None:
-        self.cut(older_than_s=DEADLINE_S)
 
     def cut(self, older_than_s: float) -> None:
         """End connections from outside: a read timeout alone lets one byte per second live on."""
@@ -141,7 +160,7 @@ class _Server(TCPServer):
         self.shutdown_request(request)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class RequestHandler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
     timeout = READ_TIMEOUT_S
@@ -253,6 +272,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: HTTPStatus, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.close_connection = True
+        self.request_version = self.protocol_version  # else a bad request line gets a bare body
         self.send_response(status)
         fixed = {
             "Content-Type": "application/json",
