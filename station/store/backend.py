@@ -1,0 +1,104 @@
+"""The seam below the core's store: lanes that commit units, and disks that hold them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from station.records import SendClass, StoreHealth
+from station.store.units import Unit
+
+Blob = tuple[int, bytes]
+"""The id and the JSON of one row of a queue."""
+
+WINDOW = 2000
+"""Rows of the outbox that are held in memory as a whole; of the others only the index."""
+
+
+class Entry(msgspec.Struct, gc=False):
+    """What memory keeps of every queued message: a month offline is 100,000 of them."""
+
+    send_class: SendClass
+    transaction_id: str = ""
+    seq_no: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What was found on the disk."""
+
+    health: StoreHealth = StoreHealth.OK
+    tables: dict[str, list[tuple[str, int, bytes]]] = field(default_factory=dict)
+    """Rows (key, order, JSON) by SQL table, in order."""
+    outbox: dict[int, Entry] = field(default_factory=dict)
+    """Every queued message by id, in order."""
+    window: dict[int, bytes] = field(default_factory=dict)
+    """The JSON of the first `WINDOW` of them."""
+    damaged: dict[int, bytes] = field(default_factory=dict)
+    """Queued messages that no longer decode."""
+    undelivered: int = 0
+    detail: str = ""
+    """What went wrong, for a person; empty when nothing did."""
+
+
+class Disk(Protocol):
+    """Holds units; used by one lane at a time, and may outlive the process in simulation."""
+
+    def open(self) -> Opening:
+        """Never fails for want of a working disk; raises StoreTooNewError only."""
+        ...
+
+    def apply(self, unit: Unit) -> None:
+        """Make *unit* durable as a whole, or raise and leave everything as it was."""
+        ...
+
+    def read(self, queue: str, ids: Sequence[int]) -> list[Blob]: ...
+
+    def close(self) -> None: ...
+
+
+class Reports(Protocol):
+    """What a lane tells the core, always as a turn of its own."""
+
+    def on_durable(self, serial: int) -> None:
+        """Every unit up to *serial* is durable."""
+        ...
+
+    def on_failed(self, problem: str) -> None:
+        """The disk takes nothing; what was handed over is kept and tried again."""
+        ...
+
+
+class Backend(Protocol):
+    """A lane that makes units durable in the order in which they are handed over."""
+
+    def start(self, reports: Reports) -> Opening: ...
+
+    def write(self, serial: int, unit: Unit) -> None:
+        """Hand *unit* over; its contents are not touched by the core any more."""
+        ...
+
+    def read(
+        self, queue: str, ids: Sequence[int], on_rows: Callable[[list[Blob] | None], Any]
+    ) -> None:
+        """Rows with what was handed over before; None when the disk cannot be read."""
+        ...
+
+    def stop(self, timeout_s: float) -> bool:
+        """Finish what was handed over and close; True when that succeeded in time."""
+        ...
+
+
+def overlay(pending: Unit, queue: str, ids: Sequence[int], stored: list[Blob]) -> list[Blob]:
+    """*stored* as it will be once *pending* is durable, in the order of *ids*."""
+    found = dict(stored)
+    for row_id in ids:
+        if (queue, row_id) in pending:
+            operation = pending[queue, row_id]
+            if operation is None:
+                found.pop(row_id, None)
+            else:
+                found[row_id] = operation[1]
+    return [(row_id, found[row_id]) for row_id in ids if row_id in found]

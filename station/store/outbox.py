@@ -1,0 +1,247 @@
+"""Messages owed to the CSMS: durable with the state they report, in order, never lost silently.
+
+Theory of operation. Memory holds an index of every message and, of a bounded window
+(`backend.WINDOW`), the whole row; a month offline costs the index only. A sender looks at
+`ids`, takes a row with `get`, and when that is None lets `fetch` bring a batch.
+Ids are reserved in steps, so that none returns after a restart and appending costs
+no second row. "Everything queued so far is offline" is one number.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from station.records import OutboxRow, Record, SendClass, Table, UndeliveredRow
+from station.store.backend import WINDOW, Blob, Entry
+from station.store.core_store import CoreStore
+from station.store.units import OUTBOX, QUARANTINE, UNDELIVERED
+
+log = logging.getLogger(__name__)
+
+IDS_RESERVED = 256
+FETCH_AGAIN_S = 5.0
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(OutboxRow).decode
+
+
+class OutboxState(Record, frozen=True, kw_only=True):
+    """What must not be forgotten when the outbox is empty."""
+
+    reserved_id: int = 0
+    """No id above it was ever given."""
+    offline_id: int = 0
+    """Every message up to it waited while offline (E11.FR.07)."""
+
+
+STATE = Table("outbox_state", OutboxState, key=lambda _: "")
+
+
+class Outbox:
+    """Only from the core; writes belong to the unit of the present turn."""
+
+    def __init__(self, store: CoreStore) -> None:
+        self._store = store
+        self._turn = store.turn
+        self._states = store.table(STATE)
+        opening = store.opening
+        self._index = opening.outbox
+        self._classes: dict[SendClass, dict[int, None]] = {each: {} for each in SendClass}
+        self._blobs = opening.window
+        self._undelivered = opening.undelivered
+        self._total_bytes = 0
+        self._last_id = self._state.reserved_id
+        self._load(opening.damaged)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def total_bytes(self) -> int:
+        """Of the queued rows as they are stored."""
+        return self._total_bytes
+
+    @property
+    def undelivered(self) -> int:
+        """Messages given up so far and kept."""
+        return self._undelivered
+
+    def counts(self) -> dict[SendClass, int]:
+        return {each: len(ids) for each, ids in self._classes.items()}
+
+    def ids(self, send_class: SendClass, count: int | None = None) -> list[int]:
+        """The first *count* messages of a class, in order."""
+        return list(islice(self._classes[send_class], count))
+
+    def first(self, send_class: SendClass) -> int | None:
+        return next(iter(self._classes[send_class]), None)
+
+    def entry(self, row_id: int) -> Entry | None:
+        """Class, transaction, seqNo and size of a queued message, whole or not."""
+        return self._index.get(row_id)
+
+    def entries(self) -> Iterator[tuple[int, Entry]]:
+        """Every queued message in order; do not write meanwhile."""
+        return iter(self._index.items())
+
+    def get(self, row_id: int) -> OutboxRow | None:
+        """The whole message; None when it is not queued, or must be fetched first."""
+        blob = self._blobs.get(row_id)
+        if blob is None:
+            return None
+        try:
+            row = _decode(blob)
+        except (msgspec.MsgspecError, ValueError) as error:
+            self._set_aside(row_id, blob, error)
+            return None
+        if row.offline or row_id > self._state.offline_id:
+            return row
+        return replace(row, offline=True)
+
+    def fetch(self, ids: Sequence[int], on_rows: Callable[[list[OutboxRow]], Any]) -> None:
+        """Bring whole messages into memory; *on_rows* gets those still queued, in a later turn."""
+        missing = [row_id for row_id in ids if row_id in self._index and row_id not in self._blobs]
+        if missing:
+            self._store.backend.read(
+                OUTBOX, missing, lambda found: self._on_fetched(ids, missing, found, on_rows)
+            )
+        else:
+            self._store.reactor.call_later(0.0, self._hand_over, ids, on_rows)
+
+    def append(self, row: OutboxRow) -> OutboxRow:
+        """Queue *row* under a new id; its own id is ignored."""
+        row_id = self._last_id = self._last_id + 1
+        if row_id > self._state.reserved_id:
+            self._states.put(replace(self._state, reserved_id=row_id + IDS_RESERVED - 1))
+        row = replace(row, id=row_id)
+        blob = _encode(row)
+        self._insert(row_id, _index_of(row, blob), blob if len(self._blobs) < WINDOW else None)
+        self._turn.write(OUTBOX, row_id, (0, blob), self._drop, row_id)
+        return row
+
+    def update(self, row: OutboxRow) -> None:
+        """Replace a queued message (attempts, timestamp); it keeps its place."""
+        entry, before = self._index[row.id], self._blobs.get(row.id)
+        blob = _encode(row)
+        self._replace(row.id, _index_of(row, blob), blob)
+        self._turn.write(OUTBOX, row.id, (0, blob), self._replace, row.id, entry, before)
+
+    def remove(self, row_id: int) -> None:
+        """The CSMS has it; nothing happens when it is not queued."""
+        entry = self._index.get(row_id)
+        if entry is not None:
+            blob = self._blobs.get(row_id)
+            self._drop(row_id)
+            self._turn.write(OUTBOX, row_id, None, self._insert, row_id, entry, blob)
+
+    def to_undelivered(self, row_id: int, reason: str) -> None:
+        """Give a message up after its last attempt (E13.FR.04): kept, no longer queued."""
+        row = self.get(row_id)
+        if row is None:
+            raise LookupError(f"message {row_id} is not queued, or not in memory: fetch it first")
+        kept = UndeliveredRow(
+            id=row_id,
+            action=row.action,
+            payload=row.payload,
+            transaction_id=row.transaction_id,
+            seq_no=row.seq_no,
+            reason=reason,
+        )
+        self._count_undelivered(1)
+        self._turn.write(UNDELIVERED, row_id, (0, _encode(kept)), self._count_undelivered, -1)
+        self.remove(row_id)
+
+    def mark_all_offline(self) -> None:
+        """Everything queued now waited while offline; one write, however many they are."""
+        newest = next(reversed(self._index), 0)
+        if newest > self._state.offline_id:
+            self._states.put(replace(self._state, offline_id=newest))
+
+    @property
+    def _state(self) -> OutboxState:
+        return self._states.get("") or _NO_STATE
+
+    def _load(self, damaged: dict[int, bytes]) -> None:
+        for row_id, entry in self._index.items():
+            self._classes[entry.send_class][row_id] = None
+            self._total_bytes += entry.size
+        self._last_id = max(self._last_id, next(reversed(self._index), 0))
+        for row_id, blob in damaged.items():
+            self._quarantine(row_id, blob)
+
+    def _insert(self, row_id: int, entry: Entry, blob: bytes | None) -> None:
+        in_order = row_id > next(reversed(self._index), 0)
+        ids = self._classes[entry.send_class]
+        self._index[row_id] = entry
+        ids[row_id] = None
+        if not in_order:
+            self._index = dict(sorted(self._index.items()))
+            self._classes[entry.send_class] = dict.fromkeys(sorted(ids))
+        if blob is not None:
+            self._blobs[row_id] = blob
+        self._total_bytes += entry.size
+
+    def _drop(self, row_id: int) -> None:
+        entry = self._index.pop(row_id)
+        del self._classes[entry.send_class][row_id]
+        self._blobs.pop(row_id, None)
+        self._total_bytes -= entry.size
+
+    def _replace(self, row_id: int, entry: Entry, blob: bytes | None) -> None:
+        before = self._index[row_id]
+        if entry.send_class is before.send_class:
+            self._index[row_id] = entry
+            self._total_bytes += entry.size - before.size
+            self._blobs.pop(row_id, None)
+            if blob is not None:
+                self._blobs[row_id] = blob
+        else:
+            self._drop(row_id)
+            self._insert(row_id, entry, blob)
+
+    def _count_undelivered(self, change: int) -> None:
+        self._undelivered += change
+
+    def _on_fetched(
+        self,
+        ids: Sequence[int],
+        missing: list[int],
+        found: list[Blob] | None,
+        on_rows: Callable[[list[OutboxRow]], Any],
+    ) -> None:
+        if found is None:
+            self._store.reactor.call_later(FETCH_AGAIN_S, self.fetch, ids, on_rows)
+            return
+        blobs = dict(found)
+        for row_id in missing:
+            if row_id in self._index and row_id not in self._blobs:
+                if row_id in blobs:
+                    self._blobs[row_id] = blobs[row_id]
+                else:
+                    log.error("message %d is no longer on the disk", row_id)
+                    self.remove(row_id)
+        self._hand_over(ids, on_rows)
+
+    def _hand_over(self, ids: Sequence[int], on_rows: Callable[[list[OutboxRow]], Any]) -> None:
+        rows = (self.get(row_id) for row_id in ids)
+        on_rows([row for row in rows if row is not None])
+
+    def _set_aside(self, row_id: int, blob: bytes, error: Exception) -> None:
+        log.error("message %d no longer loads and is set aside: %s", row_id, error)
+        self.remove(row_id)
+        self._quarantine(row_id, blob)
+
+    def _quarantine(self, row_id: int, blob: bytes) -> None:
+        self._turn.unit[OUTBOX, row_id] = None
+        self._turn.unit[QUARANTINE, f"outbox/{row_id}"] = (row_id, blob)
+
+
+def _index_of(row: OutboxRow, blob: bytes) -> Entry:
+    return Entry(row.send_class, row.transaction_id, row.seq_no, len(blob))
+
+
+_NO_STATE = OutboxState()
