@@ -149,7 +149,7 @@ def build_config(args: argparse.Namespace) -> StationConfig:
     return StationConfig(
         station=StationSection(identity=args.id, model="simulator", state_dir=str(state_dir)),
         network=NetworkSection(
-            url=args.csms, security_profile=2 if args.csms.startswith("wss:") else 1
+            url=args.csms, security_profile=2 if args.csms.lower().startswith("wss:") else 1
         ),
         web=WebSection(listen="" if args.web is None else str(args.web)),
         presets=() if args.variables is None else _presets(args.variables),
@@ -166,8 +166,8 @@ def build_config(args: argparse.Namespace) -> StationConfig:
 
 def default_state_dir(identity: str) -> Path:
     """A folder of its own for every identity, also for one like `..`."""
-    name = quote(identity, safe="@+=").replace(".", "%2E", not identity.strip("."))
-    return Path("var") / name
+    name = quote(identity, safe="@+=")
+    return Path("var") / (name if name.strip(".") else name.replace(".", "%2E"))
 
 
 def _was_restarted() -> bool:
