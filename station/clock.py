@@ -26,12 +26,17 @@ class Clock:
     def __init__(self, env: Env, reactor: Reactor) -> None:
         self._env, self._reactor = env, reactor
         self._offset = env.utc() - _EPOCH - timedelta(seconds=env.monotonic())
-        self._alarms: dict[int, _Alarm] = {}
+        self._alarms: dict[int, Alarm] = {}
         self._serial = 0
         self.trust = Trust.LOCAL if env.utc() >= BUILD_TIME else Trust.NONE
 
     def monotonic(self) -> float:
         return self._env.monotonic()
+
+    @property
+    def offset_s(self) -> float:
+        """UTC (seconds since 1970) minus monotonic time, as corrected."""
+        return self._offset.total_seconds()
 
     def utc(self) -> datetime:
         """Now, in whole milliseconds."""
@@ -54,10 +59,10 @@ class Clock:
             alarm.arm()
         return step.total_seconds()
 
-    def call_at(self, moment: datetime, job: Callable[..., Any], *args: Any) -> "_Alarm":
+    def call_at(self, moment: datetime, job: Callable[..., Any], *args: Any) -> "Alarm":
         """Run *job* once when UTC reaches *moment*, wherever the clock steps meanwhile."""
         self._serial += 1
-        alarm = _Alarm(self, self._reactor, self._serial, moment, job, args)
+        alarm = Alarm(self, self._reactor, self._serial, moment, job, args)
         self._alarms[self._serial] = alarm
         alarm.arm()
         return alarm
@@ -66,7 +71,7 @@ class Clock:
         self._alarms.pop(serial, None)
 
 
-class _Alarm:
+class Alarm:
     """A job due at a moment of UTC."""
 
     def __init__(

@@ -1,42 +1,50 @@
 """The few ports that a block is given."""
 
+import random
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import dataclass
 
-from station.records import Row, Table
-
-
-class Repository(Protocol[Row]):
-    """Rows of one table, all in memory; a write belongs to the unit of the present turn."""
-
-    def get(self, key: str) -> Row | None: ...
-
-    def put(self, row: Row) -> None:
-        """Insert or replace; undone when the turn fails."""
-        ...
-
-    def delete(self, key: str) -> None:
-        """Remove if there; undone when the turn fails."""
-        ...
-
-    def all(self) -> list[Row]:
-        """Every row, in the order in which keys were first put."""
-        ...
-
-    def __len__(self) -> int: ...
+from hal.api import Board
+from station.charging.evses import Evses
+from station.charging.hardware import Hardware
+from station.charging.policy import ChargingVariables
+from station.charging.queries import Queries
+from station.charging.transactions import Transactions
+from station.clock import Clock
+from station.device_model import DeviceModel
+from station.events import EventBus
+from station.ports import Csms, Outbox, Store
+from station.reactor import Reactor
 
 
-class Store(Protocol):
-    """What a turn wants to last, and what must wait until it does."""
+@dataclass(frozen=True)
+class Identity:
+    """What the station is, as BootNotification and the device model tell it."""
 
-    def table(self, table: Table[Row]) -> Repository[Row]:
-        """The repository of *table*, loaded; the same object for the same name."""
-        ...
+    identity: str
+    vendor: str
+    model: str
+    serial_number: str
+    firmware_version: str
 
-    def after_commit(self, effect: Callable[..., Any], *args: Any) -> None:
-        """Run *effect* on the core once everything written up to here is durable, in order.
 
-        Runs at the end of the turn when nothing was written and nothing is owed.
-        When the store is VOLATILE it no longer waits. Dropped when the turn fails.
-        """
-        ...
+@dataclass(frozen=True)
+class Context:
+    reactor: Reactor
+    clock: Clock
+    rng: random.Random
+    new_id: Callable[[], str]
+    store: Store
+    outbox: Outbox
+    variables: DeviceModel
+    events: EventBus
+    csms: Csms
+    board: Board
+    evses: Evses
+    transactions: Transactions
+    queries: Queries
+    charging: ChargingVariables
+    hardware: Hardware
+    identity: Identity
+    refresh: Callable[[], None]
+    """Derive setpoints and connector status anew: an availability or a limit has changed."""

@@ -97,6 +97,20 @@ class ClockSynchronised:
 
 
 @dataclass(frozen=True)
+class CsmsTimeTold:
+    """The CSMS said what time it is (Heartbeat)."""
+
+    moment: datetime
+
+
+@dataclass(frozen=True)
+class HeartbeatIntervalGiven:
+    """The CSMS accepted the station and named its interval; 0 leaves the one in force."""
+
+    interval_s: int
+
+
+@dataclass(frozen=True)
 class TokenShown:
     token: TokenPresented
 

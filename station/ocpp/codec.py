@@ -82,6 +82,18 @@ def format_timestamp(when: datetime) -> str:
     return when.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=spec) + "Z"
 
 
+def shift_times(value: Any, shift: timedelta) -> Any:
+    """A copy of a message with every timestamp in it moved by *shift*."""
+    if isinstance(value, datetime):
+        return value + shift
+    if isinstance(value, list | tuple):
+        return [shift_times(item, shift) for item in value]
+    if isinstance(value, Message):
+        moved = {name: shift_times(getattr(value, name), shift) for name in value.__struct_fields__}
+        return type(value)(**moved)
+    return value
+
+
 def parse_timestamp(text: str) -> datetime | None:
     """RFC 3339 to UTC, cut to milliseconds; no offset is read as UTC, anything else is None."""
     found = TIMESTAMP.fullmatch(text)

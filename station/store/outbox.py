@@ -8,6 +8,7 @@ no second row. "Everything queued so far is offline" is one number.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 IDS_RESERVED = 256
 FETCH_AGAIN_S = 5.0
+FETCH_BATCH = 200
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(OutboxRow).decode
@@ -41,6 +43,48 @@ class OutboxState(Record, frozen=True, kw_only=True):
 STATE = Table("outbox_state", OutboxState, key=lambda _: "")
 
 
+class Lines:
+    """The ids of transaction events, in order: what waited while offline, and what is live."""
+
+    def __init__(self, offline_id: int) -> None:
+        self.offline_id = offline_id
+        self.queued: Counter[str] = Counter()
+        """Events by transaction, and of those the ones in the backlog."""
+        self._past: Counter[str] = Counter()
+        self._backlog: dict[int, None] = {}
+        self._live: dict[int, str] = {}
+
+    def add(self, row_id: int, transaction_id: str) -> None:
+        self.queued[transaction_id] += 1
+        if row_id <= self.offline_id:
+            self._backlog[row_id] = None
+            self._past[transaction_id] += 1
+        else:
+            self._live[row_id] = transaction_id
+
+    def drop(self, row_id: int, transaction_id: str) -> None:
+        if row_id in self._backlog:
+            del self._backlog[row_id]
+            _decrease(self._past, transaction_id)
+        elif row_id in self._live:
+            del self._live[row_id]
+        else:
+            return
+        _decrease(self.queued, transaction_id)
+
+    def head(self, send_class: SendClass) -> int | None:
+        if send_class is SendClass.BACKLOG:
+            return next(iter(self._backlog), None)
+        past = self._past
+        return next((row_id for row_id, name in self._live.items() if name not in past), None)
+
+
+def _decrease(counter: Counter[str], name: str) -> None:
+    counter[name] -= 1
+    if counter[name] <= 0:
+        del counter[name]
+
+
 class Outbox:
     """Only from the core; writes belong to the unit of the present turn."""
 
@@ -55,6 +99,10 @@ class Outbox:
         self._undelivered = opening.undelivered
         self._total_bytes = 0
         self._last_id = self._state.reserved_id
+        self._lines = Lines(-1)
+        self._fetching = False
+        self.on_fetched: Callable[[], Any] = _nothing
+        """Told when a head that was not in memory has arrived."""
         self._load(opening.damaged)
 
     def __len__(self) -> int:
@@ -79,6 +127,50 @@ class Outbox:
 
     def first(self, send_class: SendClass) -> int | None:
         return next(iter(self._classes[send_class]), None)
+
+    def head(self, send_class: SendClass) -> OutboxRow | None:
+        """The message of a class to send next; None when there is none or it is being fetched.
+
+        BACKLOG is what class TRANSACTION holds from before the last link change; a live
+        event waits while its own transaction still has such a past.
+        """
+        if send_class in (SendClass.TRANSACTION, SendClass.BACKLOG):
+            row_id = self._tell_apart().head(send_class)
+        else:
+            row_id = self.first(send_class)
+        if row_id is None:
+            return None
+        row = self.get(row_id)
+        if row is None and row_id in self._index and not self._fetching:
+            self._fetching = True
+            self.fetch(self.ids(self._index[row_id].send_class, FETCH_BATCH), self._on_heads)
+        return row
+
+    def has_transaction(self, transaction_id: str) -> bool:
+        """Whether events of this transaction are queued."""
+        return self._tell_apart().queued[transaction_id] > 0
+
+    @property
+    def transaction_rows(self) -> int:
+        """How many transaction events are queued."""
+        return len(self._classes[SendClass.TRANSACTION])
+
+    @property
+    def last_id(self) -> int:
+        """The id of the newest message ever appended."""
+        return self._last_id
+
+    def _on_heads(self, _: list[OutboxRow]) -> None:
+        self._fetching = False
+        self.on_fetched()
+
+    def _tell_apart(self) -> "Lines":
+        """Live and backlog, told apart anew when the link has changed (or a turn was undone)."""
+        if self._lines.offline_id != self._state.offline_id:
+            self._lines = Lines(self._state.offline_id)
+            for row_id in self._classes[SendClass.TRANSACTION]:
+                self._lines.add(row_id, self._index[row_id].transaction_id)
+        return self._lines
 
     def entry(self, row_id: int) -> Entry | None:
         """Class, transaction, seqNo and size of a queued message, whole or not."""
@@ -178,9 +270,12 @@ class Outbox:
         ids = self._classes[entry.send_class]
         self._index[row_id] = entry
         ids[row_id] = None
+        if entry.send_class is SendClass.TRANSACTION:
+            self._lines.add(row_id, entry.transaction_id)
         if not in_order:
             self._index = dict(sorted(self._index.items()))
             self._classes[entry.send_class] = dict.fromkeys(sorted(ids))
+            self._lines = Lines(-1)
         if blob is not None:
             self._blobs[row_id] = blob
         self._total_bytes += entry.size
@@ -188,6 +283,8 @@ class Outbox:
     def _drop(self, row_id: int) -> None:
         entry = self._index.pop(row_id)
         del self._classes[entry.send_class][row_id]
+        if entry.send_class is SendClass.TRANSACTION:
+            self._lines.drop(row_id, entry.transaction_id)
         self._blobs.pop(row_id, None)
         self._total_bytes -= entry.size
 
@@ -245,3 +342,7 @@ def _index_of(row: OutboxRow, blob: bytes) -> Entry:
 
 
 _NO_STATE = OutboxState()
+
+
+def _nothing() -> None:
+    return

@@ -1,0 +1,405 @@
+"""Functional block J, Meter Values: what is measured, when, and in which words it is told."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from msgspec import UNSET, UnsetType
+
+from hal.api import MeterReading
+from station.charging.rows import TransactionRow
+from station.clock import Alarm
+from station.context import Context
+from station.device_model import Boolean, Integer, MemberList, Mutability, Variable
+from station.events import (
+    ClockSynchronised,
+    RegistrationAccepted,
+    TransactionEnded,
+    TransactionStarted,
+)
+from station.ocpp.messages.common import (
+    Measurand,
+    MeterValue,
+    Phase,
+    ReadingContext,
+    SampledValue,
+    SignedMeterValue,
+    UnitOfMeasure,
+)
+from station.ocpp.messages.metering import MeterValuesRequest
+from station.ocpp.messages.transactions import TriggerReason
+from station.ocpp.rpc import CallFailed
+from station.ocpp.types import Message
+from station.reactor import Timer
+from station.records import Record, SendClass, Table
+
+SUPPORTED = (
+    Measurand.ENERGY_ACTIVE_IMPORT_REGISTER,
+    Measurand.POWER_ACTIVE_IMPORT,
+    Measurand.CURRENT_IMPORT,
+    Measurand.CURRENT_OFFERED,
+    Measurand.POWER_OFFERED,
+    Measurand.VOLTAGE,
+    Measurand.FREQUENCY,
+    Measurand.SOC,
+)
+PHASES = (Phase.L1, Phase.L2, Phase.L3)
+TO_NEUTRAL = (Phase.L1_N, Phase.L2_N, Phase.L3_N)
+UNITS = {
+    Measurand.ENERGY_ACTIVE_IMPORT_REGISTER: UnitOfMeasure(unit="Wh"),
+    Measurand.POWER_ACTIVE_IMPORT: UnitOfMeasure(unit="W"),
+    Measurand.POWER_OFFERED: UnitOfMeasure(unit="W"),
+    Measurand.CURRENT_IMPORT: UnitOfMeasure(unit="A"),
+    Measurand.CURRENT_OFFERED: UnitOfMeasure(unit="A"),
+    Measurand.VOLTAGE: UnitOfMeasure(unit="V"),
+    Measurand.FREQUENCY: UnitOfMeasure(unit="Hz"),
+    Measurand.SOC: UnitOfMeasure(unit="Percent"),
+}
+REGISTER = (Measurand.ENERGY_ACTIVE_IMPORT_REGISTER,)
+
+Measurands = tuple[Measurand, ...]
+
+
+def _measurands(component: str, name: str, default: Measurands = REGISTER) -> Variable[Measurands]:
+    return Variable(component, name, MemberList(SUPPORTED), default=default)
+
+
+def _seconds(component: str, name: str, default: int) -> Variable[int]:
+    return Variable(component, name, Integer(unit="s", min=0, max=86400), default=default)
+
+
+def _fixed(component: str, name: str) -> Variable[bool]:
+    return Variable(
+        component, name, Boolean(), default=True, mutability=Mutability.READ_ONLY, constant=True
+    )
+
+
+STARTED_MEASURANDS = _measurands("SampledDataCtrlr", "TxStartedMeasurands")
+UPDATED_MEASURANDS = _measurands(
+    "SampledDataCtrlr",
+    "TxUpdatedMeasurands",
+    (
+        Measurand.ENERGY_ACTIVE_IMPORT_REGISTER,
+        Measurand.POWER_ACTIVE_IMPORT,
+        Measurand.CURRENT_IMPORT,
+        Measurand.VOLTAGE,
+    ),
+)
+ENDED_MEASURANDS = _measurands("SampledDataCtrlr", "TxEndedMeasurands")
+UPDATED_INTERVAL = _seconds("SampledDataCtrlr", "TxUpdatedInterval", 60)
+ENDED_INTERVAL = _seconds("SampledDataCtrlr", "TxEndedInterval", 0)
+SAMPLED_AVAILABLE = _fixed("SampledDataCtrlr", "Available")
+ALIGNED_AVAILABLE = _fixed("AlignedDataCtrlr", "Available")
+SAMPLED_ENABLED = Variable("SampledDataCtrlr", "Enabled", Boolean(), default=True)
+ALIGNED_ENABLED = Variable("AlignedDataCtrlr", "Enabled", Boolean(), default=True)
+ALIGNED_MEASURANDS = _measurands("AlignedDataCtrlr", "Measurands")
+ALIGNED_INTERVAL = _seconds("AlignedDataCtrlr", "Interval", 900)
+ALIGNED_ENDED_MEASURANDS = _measurands("AlignedDataCtrlr", "TxEndedMeasurands")
+ALIGNED_ENDED_INTERVAL = _seconds("AlignedDataCtrlr", "TxEndedInterval", 0)
+SEND_DURING_IDLE = Variable("AlignedDataCtrlr", "SendDuringIdle", Boolean(), default=False)
+
+MAX_COLLECTED = 500
+"""Samples kept for one Ended event; then every second one goes, as E06.FR.13 has it."""
+
+
+class CollectedRow(Record, frozen=True, kw_only=True):
+    """One sample that the Ended event of a transaction will carry."""
+
+    transaction_id: str
+    number: int
+    value: MeterValue
+
+
+COLLECTED = Table("ended_sample", CollectedRow, lambda row: f"{row.transaction_id}/{row.number:08}")
+
+
+class Metering:
+    """Samples meters on the transaction's clock and on the wall's, and answers block E."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._variables = context.variables
+        self._collected = context.store.table(COLLECTED)
+        self._numbers: dict[str, int] = {}
+        self._timers: dict[str, list[Timer]] = {}
+        self._aligned: dict[str, Alarm] = {}
+        self._declare()
+        context.queries.meter = self
+        context.events.subscribe(TransactionStarted, self._on_started)
+        context.events.subscribe(TransactionEnded, self._on_ended)
+        context.events.subscribe(RegistrationAccepted, lambda _: self._align())
+        context.events.subscribe(ClockSynchronised, lambda _: self._align())
+
+    def start(self) -> None:
+        """Take up what ran before the restart, and the wall clock."""
+        for row in self._context.transactions.all():
+            self._arm(row.id)
+        self._align()
+
+    # -- what block E asks (charging.queries.TransactionMeter)
+
+    def begin(self, evse_id: int, at: datetime) -> Sequence[MeterValue]:
+        measurands = self._variables[STARTED_MEASURANDS]
+        return self._sample(evse_id, measurands, ReadingContext.TRANSACTION_BEGIN, at)
+
+    def end(self, transaction_id: str, evse_id: int, at: datetime) -> Sequence[MeterValue]:
+        rows = [row for row in self._collected.all() if row.transaction_id == transaction_id]
+        for row in rows:
+            self._collected.delete(COLLECTED.key(row))
+        measurands = self._variables[ENDED_MEASURANDS]
+        last = self._sample(evse_id, measurands, ReadingContext.TRANSACTION_END, at)
+        return [*(row.value for row in rows), *last]
+
+    def triggered(self, evse_id: int) -> Sequence[MeterValue]:
+        """Values for a TriggerMessage (F06)."""
+        measurands = self._variables[ALIGNED_MEASURANDS]
+        return self._sample(evse_id, measurands, ReadingContext.TRIGGER, self._context.clock.utc())
+
+    # -- on the transaction's clock
+
+    def _on_started(self, event: TransactionStarted) -> None:
+        if event.evse_id is not None:
+            self._arm(event.transaction_id)
+
+    def _on_ended(self, event: TransactionEnded) -> None:
+        for timer in self._timers.pop(event.transaction_id, []):
+            timer.cancel()
+        self._numbers.pop(event.transaction_id, None)
+
+    def _arm(self, transaction_id: str) -> None:
+        for timer in self._timers.pop(transaction_id, []):
+            timer.cancel()
+        timers: list[Timer] = []
+        due_at = self._context.reactor.now()
+        for variable, job in (
+            (UPDATED_INTERVAL, self._periodic),
+            (ENDED_INTERVAL, self._collect),
+        ):
+            interval_s = self._variables[variable]
+            if interval_s > 0 and self._variables[SAMPLED_ENABLED]:
+                timers.append(
+                    self._context.reactor.call_at(
+                        due_at + interval_s,
+                        job,
+                        transaction_id,
+                        due_at + interval_s,
+                        source="metering",
+                    )
+                )
+        self._timers[transaction_id] = timers
+
+    def _again(
+        self,
+        variable: Variable[int],
+        job: Callable[[str, float], None],
+        transaction_id: str,
+        due_at: float,
+    ) -> None:
+        """The next one on the same grid, however late this one was."""
+        interval_s = self._variables[variable]
+        timers = self._timers.get(transaction_id)
+        if timers is None or interval_s <= 0:
+            return
+        timers[:] = [timer for timer in timers if timer.active]
+        due_at = max(due_at + interval_s, self._context.reactor.now())
+        timers.append(
+            self._context.reactor.call_at(due_at, job, transaction_id, due_at, source="metering")
+        )
+
+    def _periodic(self, transaction_id: str, due_at: float) -> None:
+        """J02.FR.11"""
+        self._again(UPDATED_INTERVAL, self._periodic, transaction_id, due_at)
+        row = self._bound(transaction_id)
+        if row is None or row.evse_id is None:
+            return
+        measurands = self._variables[UPDATED_MEASURANDS]
+        now = self._context.clock.utc()
+        values = self._sample(row.evse_id, measurands, ReadingContext.SAMPLE_PERIODIC, now)
+        if values:
+            self._context.transactions.update(row.id, TriggerReason.METER_VALUE_PERIODIC, values)
+
+    def _collect(self, transaction_id: str, due_at: float) -> None:
+        self._again(ENDED_INTERVAL, self._collect, transaction_id, due_at)
+        row = self._bound(transaction_id)
+        if row is not None:
+            self._keep(row, self._variables[ENDED_MEASURANDS], ReadingContext.SAMPLE_PERIODIC)
+
+    def _keep(self, row: TransactionRow, measurands: Measurands, context: ReadingContext) -> None:
+        if row.evse_id is None:
+            return
+        number = self._numbers.get(row.id)
+        mine = [kept for kept in self._collected.all() if kept.transaction_id == row.id]
+        if number is None:
+            number = max((kept.number for kept in mine), default=0)
+        if len(mine) >= MAX_COLLECTED:
+            for kept in mine[1::2]:  # E06.FR.13: intermediate values first
+                self._collected.delete(COLLECTED.key(kept))
+        for value in self._sample(row.evse_id, measurands, context, self._context.clock.utc()):
+            number += 1
+            self._collected.put(CollectedRow(transaction_id=row.id, number=number, value=value))
+        self._numbers[row.id] = number
+
+    def _bound(self, transaction_id: str) -> TransactionRow | None:
+        row = self._context.transactions.find(transaction_id)
+        return row if row is not None and row.evse_id is not None else None
+
+    # -- on the wall's clock
+
+    def _align(self, *_: object) -> None:
+        for alarm in self._aligned.values():
+            alarm.cancel()
+        self._aligned.clear()
+        self._arm_aligned("sent", ALIGNED_INTERVAL)
+        self._arm_aligned("collected", ALIGNED_ENDED_INTERVAL)
+
+    def _arm_aligned(self, what: str, variable: Variable[int]) -> None:
+        interval_s = self._variables[variable]
+        if interval_s <= 0 or not self._variables[ALIGNED_ENABLED]:
+            self._aligned.pop(what, None)
+            return
+        moment = next_aligned(self._context.clock.utc(), interval_s)
+        self._aligned[what] = self._context.clock.call_at(moment, self._on_aligned, what, moment)
+
+    def _on_aligned(self, what: str, moment: datetime) -> None:
+        if what == "collected":
+            self._arm_aligned(what, ALIGNED_ENDED_INTERVAL)
+            for row in self._context.transactions.all():
+                self._keep(
+                    row, self._variables[ALIGNED_ENDED_MEASURANDS], ReadingContext.SAMPLE_CLOCK
+                )
+            return
+        self._arm_aligned(what, ALIGNED_INTERVAL)
+        busy = bool(self._context.transactions.all())
+        for evse in self._context.evses:
+            self._send_aligned(evse.id, moment, station_busy=busy)
+
+    def _send_aligned(self, evse_id: int, moment: datetime, *, station_busy: bool) -> None:
+        measurands = self._variables[ALIGNED_MEASURANDS]
+        values = self._sample(evse_id, measurands, ReadingContext.SAMPLE_CLOCK, moment)
+        row = self._context.transactions.on_evse(evse_id)
+        quiet = self._variables[SEND_DURING_IDLE] and station_busy  # J01.FR.20
+        if not values or quiet:
+            return
+        if row is not None:  # J01.FR.22
+            self._context.transactions.update(row.id, TriggerReason.METER_VALUE_CLOCK, values)
+        elif self._context.csms.online:  # J01.FR.14
+            request = MeterValuesRequest(evse_id=evse_id, meter_value=values)
+            self._context.csms.call(request, _sent, send_class=SendClass.REPORT)
+
+    # -- readings in the words of OCPP
+
+    def _sample(
+        self, evse_id: int, measurands: Measurands, context: ReadingContext, at: datetime
+    ) -> list[MeterValue]:
+        reading = self._context.board.reading(evse_id)
+        if reading is None or not measurands:
+            return []
+        offered_a = self._context.evses.get(evse_id).report.limit_a
+        values = [
+            value
+            for measurand in measurands
+            for value in _values(measurand, reading, context, offered_a)
+        ]
+        return [MeterValue(timestamp=at, sampled_value=values)] if values else []
+
+    def _declare(self) -> None:
+        for listed in (
+            STARTED_MEASURANDS,
+            UPDATED_MEASURANDS,
+            ENDED_MEASURANDS,
+            ALIGNED_MEASURANDS,
+            ALIGNED_ENDED_MEASURANDS,
+        ):
+            self._variables.declare(listed)
+        for interval in (UPDATED_INTERVAL, ENDED_INTERVAL):
+            self._variables.declare(interval)
+            self._variables.watch(interval, self._rearm)
+        for flag in (SAMPLED_AVAILABLE, ALIGNED_AVAILABLE, SAMPLED_ENABLED, ALIGNED_ENABLED):
+            self._variables.declare(flag)
+        for aligned in (ALIGNED_INTERVAL, ALIGNED_ENDED_INTERVAL):
+            self._variables.declare(aligned)
+            self._variables.watch(aligned, self._align)
+        self._variables.declare(SEND_DURING_IDLE)
+        self._variables.watch(SAMPLED_ENABLED, self._rearm)
+        self._variables.watch(ALIGNED_ENABLED, self._align)
+
+    def _rearm(self, *_: object) -> None:
+        for transaction_id in list(self._timers):
+            self._arm(transaction_id)
+
+
+def next_aligned(now: datetime, interval_s: int) -> datetime:
+    """The next multiple of *interval_s* counted from midnight UTC; midnight is always one."""
+    midnight = datetime(now.year, now.month, now.day, tzinfo=UTC)
+    passed_s = (now - midnight).total_seconds()
+    ahead_s = (passed_s // interval_s + 1) * interval_s
+    return midnight + timedelta(seconds=min(ahead_s, 86400.0))
+
+
+def _values(
+    measurand: Measurand, reading: MeterReading, context: ReadingContext, offered_a: float
+) -> list[SampledValue]:
+    match measurand:
+        case Measurand.ENERGY_ACTIVE_IMPORT_REGISTER:
+            found = [_value(reading.energy_wh, measurand, context, signed=_signed(reading))]
+        case Measurand.POWER_ACTIVE_IMPORT:
+            found = [_value(reading.power_w, measurand, context)]
+        case Measurand.CURRENT_IMPORT:
+            found = _by_phase(reading.current_a, PHASES, measurand, context)
+        case Measurand.VOLTAGE:
+            found = _by_phase(reading.voltage_v, TO_NEUTRAL, measurand, context)
+        case Measurand.CURRENT_OFFERED:
+            found = [_value(offered_a, measurand, context)]
+        case Measurand.POWER_OFFERED:
+            found = [_value(offered_a * sum(reading.voltage_v), measurand, context)]
+        case Measurand.FREQUENCY if reading.frequency_hz is not None:
+            found = [_value(reading.frequency_hz, measurand, context)]
+        case Measurand.SOC if reading.soc_percent is not None:
+            found = [_value(reading.soc_percent, measurand, context)]
+        case _:
+            found = []
+    return found
+
+
+def _by_phase(
+    values: Sequence[float],
+    phases: Sequence[Phase],
+    measurand: Measurand,
+    context: ReadingContext,
+) -> list[SampledValue]:
+    return [
+        _value(value, measurand, context, phase)
+        for value, phase in zip(values, phases, strict=False)
+    ]
+
+
+def _value(
+    value: float,
+    measurand: Measurand,
+    context: ReadingContext,
+    phase: Phase | UnsetType = UNSET,
+    *,
+    signed: SignedMeterValue | UnsetType = UNSET,
+) -> SampledValue:
+    return SampledValue(
+        value=round(value, 3),
+        measurand=measurand,
+        context=context,
+        phase=phase,
+        unit_of_measure=UNITS[measurand],
+        signed_meter_value=signed,
+    )
+
+
+def _signed(reading: MeterReading) -> SignedMeterValue | UnsetType:
+    if reading.signed is None:
+        return UNSET
+    return SignedMeterValue(
+        signed_meter_data=reading.signed,
+        signing_method=reading.signing_method,
+        encoding_method=reading.encoding_method,
+        public_key=reading.public_key,
+    )
+
+
+def _sent(_: Message | CallFailed) -> None:
+    """MeterValues outside a transaction are not repeated: the next ones are due soon."""

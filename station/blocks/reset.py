@@ -1,0 +1,187 @@
+"""Functional block B, Provisioning: reset of the station or of one EVSE (B11, B12).
+
+OnIdle waits for idleness; Immediate ends transactions. Both wait until the CSMS has the last
+transaction events, or for a while. The process then ends with an intent that the next one
+reads: the boot reason is a fact, not a guess.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import UNSET
+
+from station.charging.rows import Cause
+from station.context import Context
+from station.device_model import Boolean, Integer, Mutability, Variable
+from station.events import EvseFreed, TransactionEnded
+from station.ocpp.messages.common import StatusInfo
+from station.ocpp.messages.provisioning import (
+    BootReason,
+    Reset,
+    ResetRequest,
+    ResetResponse,
+    ResetStatus,
+)
+from station.ocpp.messages.transactions import Reason, TriggerReason
+from station.reactor import Timer
+from station.records import Record, Table
+
+log = logging.getLogger(__name__)
+
+RESET_RETRIES = Variable("OCPPCommCtrlr", "ResetRetries", Integer(min=0, max=10), default=1)
+ALLOW_RESET_STATION = Variable(
+    "ChargingStation",
+    "AllowReset",
+    Boolean(),
+    default=True,
+    mutability=Mutability.READ_ONLY,
+    constant=True,
+)
+ALLOW_RESET_EVSE = Variable(
+    "EVSE",
+    "AllowReset",
+    Boolean(),
+    default=True,
+    mutability=Mutability.READ_ONLY,
+    constant=True,
+)
+FLUSH_S = 5.0
+"""Wait for answers to the last messages before the process ends (B12.FR.05)."""
+EVSE_RESET_S = 2.0
+"""An EVSE that is reset stays out of service for so long."""
+
+
+class ResetRow(Record, frozen=True, kw_only=True):
+    """A reset that waits for idleness; a restart for any reason fulfils it."""
+
+    evse_id: int = 0
+    scheduled: bool = False
+
+
+RESETS = Table("reset", ResetRow, lambda row: str(row.evse_id))
+
+
+class Resets:
+    """Carries out Reset."""
+
+    def __init__(self, context: Context, restart: Callable[[BootReason], Any]) -> None:
+        self._context, self._restart = context, restart
+        self._rows = context.store.table(RESETS)
+        self._resetting: set[int] = set()
+        self._ending: Timer | None = None
+        self._tries = 0
+        context.variables.declare(RESET_RETRIES)
+        context.variables.declare(ALLOW_RESET_STATION)
+        for evse in context.evses:
+            context.variables.declare(ALLOW_RESET_EVSE, evse.id)
+        context.csms.answer(ResetRequest, self.reset)
+        context.queries.inoperative.register(self._keeps_out)
+        context.events.subscribe(TransactionEnded, lambda _: self._check())
+        context.events.subscribe(EvseFreed, lambda _: self._check())
+
+    def start(self) -> None:
+        """A reset of the station that was scheduled has happened: it is a restart."""
+        for row in self._rows.all():
+            self._rows.delete(RESETS.key(row))
+
+    @property
+    def pending(self) -> bool:
+        """A reset of the whole station is scheduled or under way."""
+        return self._rows.get("0") is not None or self._ending is not None
+
+    def reset(self, request: ResetRequest) -> ResetResponse:
+        evse_id = 0 if request.evse_id is UNSET else request.evse_id
+        if evse_id and self._context.evses.find(evse_id) is None:
+            return _rejected("UnknownEvse")
+        if self._ending is not None:
+            return _rejected("InvalidMessageSeq")
+        busy = self._context.queries.busy.ask(evse_id or None)
+        in_use = self._in_use(evse_id)
+        if request.type is Reset.IMMEDIATE:
+            if busy is not None:  # B12.FR.10
+                return _rejected("FwUpdateInProgress" if busy == "firmware" else "Unspecified")
+            self._context.store.after_commit(self._begin, evse_id)
+            return ResetResponse(status=ResetStatus.ACCEPTED)  # B11.FR.03, B12.FR.02
+        if in_use or busy is not None:
+            self._rows.put(ResetRow(evse_id=evse_id, scheduled=True))
+            self._context.refresh()
+            return ResetResponse(status=ResetStatus.SCHEDULED)  # B12.FR.01, B11.FR.07
+        self._context.store.after_commit(self._begin, evse_id)
+        return ResetResponse(status=ResetStatus.ACCEPTED)
+
+    def _begin(self, evse_id: int) -> None:
+        """The answer is on its way: end transactions, then reset."""
+        self._context.reactor.post(self._end_transactions, evse_id, source="reset")
+
+    def _end_transactions(self, evse_id: int) -> None:
+        cause = Cause(trigger=TriggerReason.RESET_COMMAND, reason=Reason.IMMEDIATE_RESET)
+        for row in self._context.transactions.all():
+            if evse_id in (0, row.evse_id):
+                self._context.transactions.end(row, cause)  # B12.FR.04, B12.FR.08
+        self._rows.put(ResetRow(evse_id=evse_id))
+        self._context.refresh()
+        self._check()
+
+    def _check(self) -> None:
+        for row in self._rows.all():
+            busy = self._context.queries.busy.ask(row.evse_id or None)
+            if busy is None and not self._in_use(row.evse_id):
+                self._carry_out(row)
+
+    def _carry_out(self, row: ResetRow) -> None:
+        if row.evse_id:
+            self._rows.delete(RESETS.key(row))
+            self._resetting.add(row.evse_id)
+            self._context.refresh()
+            log.info("EVSE %d is reset", row.evse_id)
+            self._context.reactor.call_later(
+                EVSE_RESET_S, self._evse_done, row.evse_id, source="reset"
+            )
+        elif self._ending is None:
+            log.info("the station is reset")
+            self._ending = self._context.reactor.call_later(
+                FLUSH_S, self._end_process, source="reset"
+            )
+            self._context.csms.when_flushed(self._flushed)
+
+    def _evse_done(self, evse_id: int) -> None:
+        self._resetting.discard(evse_id)
+        self._context.refresh()
+
+    def _flushed(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+            self._end_process()
+
+    def _end_process(self) -> None:
+        closed = any(evse.report.contactor_closed for evse in self._context.evses)
+        if closed and self._tries < self._context.variables[RESET_RETRIES]:
+            self._tries += 1  # a contactor that is still closed: the reset would be no reset
+            self._ending = self._context.reactor.call_later(
+                FLUSH_S, self._end_process, source="reset"
+            )
+            return
+        row = self._rows.get("0")
+        self._rows.delete("0")
+        scheduled = row is not None and row.scheduled
+        self._restart(BootReason.SCHEDULED_RESET if scheduled else BootReason.REMOTE_RESET)
+
+    def _in_use(self, evse_id: int) -> bool:
+        transactions = self._context.transactions
+        if evse_id:
+            return not transactions.is_free(evse_id)
+        return bool(transactions.all() or transactions.grants())
+
+    def _keeps_out(self, evse_id: int, connector_id: int) -> bool | None:  # noqa: ARG002
+        """A free EVSE takes nobody new while a reset waits."""
+        waits = self._rows.get("0") is not None or self._rows.get(str(evse_id)) is not None
+        if evse_id in self._resetting or (waits and self._context.transactions.is_free(evse_id)):
+            return True
+        return None
+
+
+def _rejected(reason_code: str) -> ResetResponse:
+    return ResetResponse(
+        status=ResetStatus.REJECTED, status_info=StatusInfo(reason_code=reason_code)
+    )

@@ -1,0 +1,156 @@
+"""Functional block E, Transactions: steps become TransactionEvents, answers have effects."""
+
+from typing import TypeVar
+
+from msgspec import UNSET, UnsetType
+
+from station.charging.rows import Cause, TokenRow, TransactionRow
+from station.charging.transaction import TxPoint
+from station.charging.transactions import TransactionStep
+from station.context import Context
+from station.ocpp.messages.common import (
+    EVSE,
+    AuthorizationStatus,
+    IdToken,
+    IdTokenInfo,
+    MeterValue,
+)
+from station.ocpp.messages.transactions import (
+    ChargingState,
+    GetTransactionStatusRequest,
+    GetTransactionStatusResponse,
+    Reason,
+    Transaction,
+    TransactionEvent,
+    TransactionEventRequest,
+    TransactionEventResponse,
+    TriggerReason,
+)
+from station.records import OutboxRow, SendClass
+
+T = TypeVar("T")
+
+
+def to_id_token(row: TokenRow) -> IdToken:
+    return IdToken(id_token=row.id_token, type=row.type)
+
+
+class TransactionEvents:
+    """Owes the CSMS an event for every step, in the unit that commits the step."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        context.events.subscribe(TransactionStep, self._on_step)
+        context.csms.on_owed_result(TransactionEventRequest, self._on_event_result)
+        context.csms.answer(GetTransactionStatusRequest, self.get_transaction_status)
+
+    def get_transaction_status(
+        self, request: GetTransactionStatusRequest
+    ) -> GetTransactionStatusResponse:
+        outbox = self._context.outbox
+        if request.transaction_id is UNSET:  # E14.FR.06
+            return GetTransactionStatusResponse(messages_in_queue=outbox.transaction_rows > 0)
+        ongoing = self._context.transactions.find(request.transaction_id) is not None
+        return GetTransactionStatusResponse(
+            ongoing_indicator=ongoing,  # E14.FR.01, FR.02, FR.03
+            messages_in_queue=outbox.has_transaction(request.transaction_id),  # FR.04, FR.05
+        )
+
+    def _on_step(self, step: TransactionStep) -> None:
+        row = step.row
+        request = TransactionEventRequest(
+            event_type=step.kind,
+            timestamp=step.at,
+            trigger_reason=step.trigger,
+            seq_no=step.seq_no,
+            transaction_info=_transaction(step),
+            meter_value=self._meter_values(step) or UNSET,
+            number_of_phases_used=_or_unset(step.phases),
+            cable_max_current=self._cable_max_current(step),
+            reservation_id=_or_unset(step.reservation_id),
+            evse=_evse(step.evse),
+            id_token=UNSET if step.token is None else to_id_token(step.token),
+        )
+        self._context.csms.owe(
+            request,
+            send_class=SendClass.TRANSACTION,
+            transaction_id=row.id,
+            seq_no=step.seq_no,
+        )
+
+    def _meter_values(self, step: TransactionStep) -> list[MeterValue]:
+        values = list(step.meter_values)
+        meter, evse_id = self._context.queries.meter, step.row.evse_id
+        if meter is None or evse_id is None:
+            return values
+        if step.begin:  # E01.FR.09, E03.FR.11
+            values.extend(meter.begin(evse_id, step.at))
+        if step.kind is TransactionEvent.ENDED:  # E06.FR.11
+            values.extend(meter.end(step.row.id, evse_id, step.at))
+        return values
+
+    def _cable_max_current(self, step: TransactionStep) -> int | UnsetType:
+        """Told with the EVSE: once, when the cable is known."""
+        if step.evse is None:
+            return UNSET
+        limit_a = self._context.evses.get(step.evse[0]).report.cable_max_a
+        return UNSET if limit_a is None else int(limit_a)
+
+    def _on_event_result(self, sent: OutboxRow, response: TransactionEventResponse) -> None:
+        """E05: the CSMS may refuse the token of a transaction that runs."""
+        if response.id_token_info is UNSET:
+            return
+        row = self._context.transactions.find(sent.transaction_id)
+        if row is None or row.stop is not None:
+            return
+        if response.id_token_info.status is AuthorizationStatus.ACCEPTED:
+            self._learn_group(row, response.id_token_info)
+        else:
+            self._refused(row)
+
+    def _refused(self, row: TransactionRow) -> None:
+        context = self._context
+        grant = context.transactions.grant_of(row.evse_id)
+        if grant is None:
+            return
+        cause = Cause(trigger=TriggerReason.DEAUTHORIZED, reason=Reason.DE_AUTHORIZED)
+        stops = context.charging.stop_points
+        if context.charging.stop_on_invalid_id:
+            if stops & ENDING_POINTS:  # E05.FR.10
+                context.transactions.end(row, cause)
+            else:  # E05.FR.09
+                context.transactions.stop(grant, cause)
+        elif TxPoint.ENERGY_TRANSFER in stops:  # E05.FR.02: energy stopped is the end of it
+            context.transactions.end(row, cause)
+        else:  # E05.FR.02
+            context.transactions.suspend(row)
+
+    def _learn_group(self, row: TransactionRow, info: IdTokenInfo) -> None:
+        if info.group_id_token is not UNSET:
+            self._context.transactions.set_group(row, info.group_id_token.id_token)
+
+
+ENDING_POINTS = frozenset({TxPoint.AUTHORIZED, TxPoint.POWER_PATH_CLOSED, TxPoint.ENERGY_TRANSFER})
+
+
+def _transaction(step: TransactionStep) -> Transaction:
+    state: ChargingState | UnsetType = UNSET
+    if step.charging_state is not None:
+        state = step.charging_state
+    return Transaction(
+        transaction_id=step.row.id,
+        charging_state=state,
+        time_spent_charging=step.charged_s if step.kind is TransactionEvent.ENDED else UNSET,
+        stopped_reason=_or_unset(step.stopped_reason),
+        remote_start_id=_or_unset(step.remote_start_id),
+    )
+
+
+def _evse(place: tuple[int, int | None] | None) -> EVSE | UnsetType:
+    if place is None:
+        return UNSET
+    return EVSE(id=place[0], connector_id=_or_unset(place[1]))
+
+
+def _or_unset(value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value

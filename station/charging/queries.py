@@ -1,0 +1,92 @@
+"""Questions of one block to others: each a typed point at which blocks register answers.
+
+main registers the blocks in a fixed order; the first answer that is not None (or False)
+decides, as each point says.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, ParamSpec, Protocol, TypeVar
+
+from station.charging.rows import TokenRow
+from station.ocpp.messages.common import IdToken, MeterValue
+
+P = ParamSpec("P")
+A = TypeVar("A")
+
+
+class FirstAnswer(Generic[P, A]):
+    """Asks in order of registration; the first answer other than None counts."""
+
+    def __init__(self) -> None:
+        self._answerers: list[Callable[P, A | None]] = []
+
+    def register(self, answerer: Callable[P, A | None]) -> None:
+        self._answerers.append(answerer)
+
+    def ask(self, *args: P.args, **kwargs: P.kwargs) -> A | None:
+        for answerer in self._answerers:
+            answer = answerer(*args, **kwargs)
+            if answer is not None:
+                return answer
+        return None
+
+
+class AllAnswers(Generic[P, A]):
+    """Asks everybody; the answers that are not None, in order of registration."""
+
+    def __init__(self) -> None:
+        self._answerers: list[Callable[P, A | None]] = []
+
+    def register(self, answerer: Callable[P, A | None]) -> None:
+        self._answerers.append(answerer)
+
+    def ask(self, *args: P.args, **kwargs: P.kwargs) -> list[A]:
+        answers = [answerer(*args, **kwargs) for answerer in self._answerers]
+        return [answer for answer in answers if answer is not None]
+
+
+class TransactionMeter(Protocol):
+    """Functional block J, as transactions see it."""
+
+    def begin(self, evse_id: int, at: datetime) -> Sequence[MeterValue]:
+        """Values for context Transaction.Begin."""
+        ...
+
+    def end(self, transaction_id: str, evse_id: int, at: datetime) -> Sequence[MeterValue]:
+        """Values for context Transaction.End, the collected samples before them."""
+        ...
+
+    def triggered(self, evse_id: int) -> Sequence[MeterValue]:
+        """Values for context Trigger."""
+        ...
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why something may not be done now."""
+
+    reason_code: str
+    text: str
+
+
+class Queries:
+    """Every query point of the station."""
+
+    def __init__(self) -> None:
+        self.limit_a: AllAnswers[[int], float] = AllAnswers()
+        """Upper limits of the current of an EVSE; the least of them holds."""
+        self.may_start: FirstAnswer[[int | None, IdToken], Refusal] = FirstAnswer()
+        """Why this token may not start here; None when nobody objects."""
+        self.inoperative: FirstAnswer[[int, int], bool] = FirstAnswer()
+        """True when somebody keeps this connector Unavailable."""
+        self.reserved: FirstAnswer[[int, int], bool] = FirstAnswer()
+        """True when this connector is reserved."""
+        self.busy: FirstAnswer[[int | None], str] = FirstAnswer()
+        """What else keeps this EVSE (None: the station) from being idle; a word for the log."""
+        self.authorize_remotely: FirstAnswer[[TokenRow, int | None, int], bool] = FirstAnswer()
+        """Start for this token, on this EVSE or any, with this remoteStartId (F01, F02)."""
+        self.triggers: dict[str, Callable[[int | None, int | None], bool]] = {}
+        """What TriggerMessage can ask for (F06), by MessageTrigger value; False: not for these."""
+        self.meter: TransactionMeter | None = None

@@ -1,0 +1,81 @@
+"""Durable rows of charging: authorisations that were granted, and transactions that run."""
+
+from datetime import datetime
+
+from station.charging.transaction import Facts
+from station.ocpp.messages.common import IdTokenType
+from station.ocpp.messages.transactions import Reason, TriggerReason
+from station.records import Record, Table
+
+
+class TokenRow(Record, frozen=True, kw_only=True):
+    """A token as it was presented; two are the same if both fields are (C01.FR.25)."""
+
+    id_token: str
+    type: IdTokenType
+
+
+class Cause(Record, frozen=True, kw_only=True):
+    """Why an authorisation comes or goes, in the words of the standard."""
+
+    trigger: TriggerReason
+    reason: Reason = Reason.LOCAL
+    token: TokenRow | None = None
+    forced: bool = False
+    """Ends the transaction whatever its stop points are."""
+
+
+class GrantRow(Record, frozen=True, kw_only=True):
+    """An authorisation in force: for an EVSE, or still waiting for a cable."""
+
+    id: str
+    token: TokenRow
+    at: datetime
+    group_id_token: str = ""
+    evse_id: int | None = None
+    remote_start_id: int | None = None
+    evse_ids: tuple[int, ...] = ()
+    """The EVSEs for which it holds; empty: all (C01.FR.21)."""
+
+
+class TransactionRow(Record, frozen=True, kw_only=True):
+    """A transaction that has not ended."""
+
+    id: str
+    started_at: datetime
+    evse_id: int | None = None
+    connector_id: int | None = None
+    next_seq: int = 0
+    facts: Facts = Facts()
+    """As of the last event."""
+    state: str = ""
+    """The charging state last reported."""
+    token: TokenRow | None = None
+    """The one that authorised it first."""
+    group_id_token: str = ""
+    phases: int | None = None
+    stop: Cause | None = None
+    """It is about to end for this cause, once the contactor is open."""
+    suspended: bool = False
+    """Its token was refused afterwards and energy is withheld (E05.FR.02)."""
+    token_owed: TokenRow | None = None
+    remote_start_owed: int | None = None
+    reservation_owed: int | None = None
+    evse_owed: bool = False
+    begin_owed: bool = False
+    charged_s: float = 0.0
+    """Seconds of energy flow, up to the last time that it stopped."""
+    begin_wh: int | None = None
+
+
+class KeptLockRow(Record, frozen=True, kw_only=True):
+    """A cable kept locked after its transaction, until its owner presents a token."""
+
+    evse_id: int
+    token: TokenRow
+    group_id_token: str = ""
+
+
+GRANTS = Table("grant", GrantRow, lambda row: row.id)
+TRANSACTIONS = Table("transaction", TransactionRow, lambda row: row.id)
+KEPT_LOCKS = Table("kept_lock", KeptLockRow, lambda row: str(row.evse_id))

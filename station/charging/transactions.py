@@ -1,0 +1,666 @@
+"""Authorisations and transactions: the facts of each EVSE in, steps of transactions out.
+
+Theory of operation. A *grant* is an authorisation in force; it belongs to an EVSE, or floats
+until a cable decides which. Whatever happens changes facts; `_evaluate` compares them with
+those of the last event and gives at most one step: Started, Updated or Ended. Energy is
+withdrawn first: when losing the authorisation ends a transaction, its end waits until the
+contactor is open, so that the last meter value is the true one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+
+from station.charging.evses import Evse, Evses
+from station.charging.queries import Queries
+from station.charging.rows import (
+    GRANTS,
+    KEPT_LOCKS,
+    TRANSACTIONS,
+    Cause,
+    GrantRow,
+    KeptLockRow,
+    TokenRow,
+    TransactionRow,
+)
+from station.charging.transaction import (
+    Facts,
+    Points,
+    TxPoint,
+    ends,
+    ends_with_authorization,
+    starts,
+)
+from station.clock import Clock
+from station.events import EventBus, EvseFreed, TransactionEnded, TransactionStarted
+from station.ocpp.messages.common import MeterValue
+from station.ocpp.messages.transactions import (
+    ChargingState,
+    Reason,
+    TransactionEvent,
+    TriggerReason,
+)
+from station.ports import Store
+from station.reactor import Reactor, Timer
+
+OPEN_WAIT_S = 10.0
+"""Longest wait for the contactor to open before a stopped transaction ends all the same."""
+
+
+@dataclass(frozen=True)
+class TransactionStep:
+    """One event of a transaction, before functional block E makes a message of it."""
+
+    kind: TransactionEvent
+    trigger: TriggerReason
+    at: datetime
+    row: TransactionRow
+    seq_no: int
+    charging_state: ChargingState | None
+    evse: tuple[int, int | None] | None = None
+    token: TokenRow | None = None
+    remote_start_id: int | None = None
+    reservation_id: int | None = None
+    stopped_reason: Reason | None = None
+    phases: int | None = None
+    begin: bool = False
+    """Carries the values for context Transaction.Begin."""
+    meter_values: Sequence[MeterValue] = ()
+    charged_s: int = 0
+    """For how long energy has flowed so far."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The variables that decide about transactions, read when they are needed."""
+
+    start_points: Callable[[], Points]
+    stop_points: Callable[[], Points]
+    connection_timeout_s: Callable[[], int]
+    stop_on_ev_side_disconnect: Callable[[], bool]
+    unlock_on_ev_side_disconnect: Callable[[], bool]
+    authorization_needed: Callable[[], bool]
+
+
+class Transactions:
+    """Keeps grants and transactions; only the core calls it."""
+
+    def __init__(
+        self,
+        *,
+        reactor: Reactor,
+        clock: Clock,
+        store: Store,
+        events: EventBus,
+        evses: Evses,
+        queries: Queries,
+        new_id: Callable[[], str],
+        policy: Policy,
+    ) -> None:
+        self._reactor, self._clock, self._events, self._evses = reactor, clock, events, evses
+        self._queries, self._new_id, self._policy = queries, new_id, policy
+        self._grants = store.table(GRANTS)
+        self._rows = store.table(TRANSACTIONS)
+        self._kept_locks = store.table(KEPT_LOCKS)
+        self._timeouts: dict[str, Timer] = {}
+        self._open_waits: dict[str, Timer] = {}
+        self._idle_facts: dict[int, Facts] = {}
+        self._signed: set[int] = set()
+        self._drawing_since: dict[str, float] = {}
+        self.held: Callable[[Evse], bool] = lambda _evse: False
+        """True while a fault or a reset keeps energy from an EVSE."""
+        for evse in evses:
+            evse.on_settled = self.evse_changed
+        for grant in self._grants.all():
+            self._arm_timeout(grant)
+
+    # -- looking
+
+    def all(self) -> list[TransactionRow]:
+        return self._rows.all()
+
+    def find(self, transaction_id: str) -> TransactionRow | None:
+        return self._rows.get(transaction_id)
+
+    def on_evse(self, evse_id: int) -> TransactionRow | None:
+        return next((row for row in self._rows.all() if row.evse_id == evse_id), None)
+
+    def floating(self) -> TransactionRow | None:
+        return next((row for row in self._rows.all() if row.evse_id is None), None)
+
+    def grant_of(self, evse_id: int | None) -> GrantRow | None:
+        return next((grant for grant in self._grants.all() if grant.evse_id == evse_id), None)
+
+    def grants(self) -> list[GrantRow]:
+        return self._grants.all()
+
+    def kept_lock(self, evse_id: int) -> KeptLockRow | None:
+        return self._kept_locks.get(str(evse_id))
+
+    def is_free(self, evse_id: int) -> bool:
+        """No transaction and no authorisation on this EVSE."""
+        return self.on_evse(evse_id) is None and self.grant_of(evse_id) is None
+
+    def candidate(self) -> Evse | None:
+        """The EVSE that a driver at the station's own reader must mean: plugged in last."""
+        waiting = [
+            evse
+            for evse in self._evses
+            if self.grant_of(evse.id) is None
+            and (evse.facts(authorized=False, signed=False).connected or self.on_evse(evse.id))
+            and evse.accepts_transactions
+        ]
+        return max(waiting, key=lambda evse: evse.plugged_at, default=None)
+
+    # -- authorisation
+
+    def grant(
+        self,
+        token: TokenRow,
+        cause: Cause,
+        *,
+        evse_id: int | None,
+        group_id_token: str = "",
+        evse_ids: tuple[int, ...] = (),
+        remote_start_id: int | None = None,
+    ) -> None:
+        """Authorise *token* for an EVSE; None lets it float until a cable decides."""
+        grant = GrantRow(
+            id=self._new_id(),
+            token=token,
+            at=self._clock.utc(),
+            group_id_token=group_id_token,
+            evse_id=evse_id,
+            remote_start_id=remote_start_id,
+            evse_ids=evse_ids,
+        )
+        self._grants.put(grant)
+        self._arm_timeout(grant)
+        if evse_id is None:
+            self._evaluate_floating(cause)
+        else:
+            self._kept_locks.delete(str(evse_id))
+            self._evaluate(self._evses.get(evse_id), cause)
+
+    def stop(self, grant: GrantRow, cause: Cause) -> None:
+        """End an authorisation; energy first, then the transaction if that ends it."""
+        if grant.evse_id is None:
+            self._drop_grant(grant)
+            self._evaluate_floating(cause)
+            return
+        evse = self._evses.get(grant.evse_id)
+        row = self.on_evse(evse.id)
+        if row is not None and self._must_open_first(evse, row, cause):
+            self._rows.put(replace(row, stop=cause))
+            self._wait_for_open(row.id)
+            self._derive(evse)
+            return
+        self._drop_grant(grant)
+        self._evaluate(evse, cause)
+
+    def end(self, row: TransactionRow, cause: Cause) -> None:
+        """End a transaction whatever its stop points: reset, fault, timeout."""
+        cause = replace(cause, forced=True)
+        if row.evse_id is None:
+            self._finish_floating(row, cause)
+            return
+        evse = self._evses.get(row.evse_id)
+        if evse.report.contactor_closed:
+            self._rows.put(replace(row, stop=cause))
+            self._wait_for_open(row.id)
+            self._derive(evse)
+        else:
+            self._evaluate(evse, cause)
+
+    def suspend(self, row: TransactionRow) -> None:
+        """Withhold energy, keep the authorisation (E05.FR.02)."""
+        self._rows.put(replace(row, suspended=True))
+        if row.evse_id is not None:
+            self._evaluate(self._evses.get(row.evse_id), None)
+
+    def set_group(self, row: TransactionRow, group_id_token: str) -> None:
+        """The CSMS told the group of the token that runs this transaction (C09)."""
+        if row.group_id_token != group_id_token:
+            self._rows.put(replace(row, group_id_token=group_id_token))
+
+    def release_lock(self, evse_id: int) -> None:
+        """The owner of a kept cable has presented the token (E09.FR.03, E10.FR.01)."""
+        self._kept_locks.delete(str(evse_id))
+        self._derive(self._evses.get(evse_id))
+
+    def reserve_next(self, transaction_id: str, reservation_id: int) -> None:
+        """This transaction ends a reservation: the next event says so (E01.FR.13)."""
+        row = self._rows.get(transaction_id)
+        if row is not None:
+            self._rows.put(replace(row, reservation_owed=reservation_id))
+
+    def update(
+        self, transaction_id: str, trigger: TriggerReason, values: Sequence[MeterValue] = ()
+    ) -> None:
+        """An Updated event for something that changed no fact: meter values, a trigger."""
+        row = self._rows.get(transaction_id)
+        if row is None or row.stop is not None:
+            return
+        self._emit(row, TransactionEvent.UPDATED, trigger, self._facts_of(row), None, values)
+
+    def note_signed(self, evse_id: int) -> None:
+        """A signed meter value was obtained for this EVSE (start point DataSigned)."""
+        if evse_id not in self._signed:
+            self._signed.add(evse_id)
+            self._evaluate(self._evses.get(evse_id), None)
+
+    # -- hardware
+
+    def evse_changed(self, evse: Evse) -> None:
+        """The board reported, or time made a fact of it: see what follows."""
+        connected = evse.facts(authorized=False, signed=False).connected
+        was = self._before(evse)
+        if connected and not was.connected:
+            self._bind_floating(evse)
+            self._disarm(self.grant_of(evse.id))
+        elif was.connected and not connected:
+            self._signed.discard(evse.id)
+            if self._lost_ev(evse):
+                return
+        self._evaluate(evse, None)
+
+    def abnormal(self, evse: Evse) -> None:
+        """A fault began or ended that suspends: the change is reported as such."""
+        cause = Cause(trigger=TriggerReason.ABNORMAL_CONDITION, reason=Reason.OTHER)
+        self._evaluate(evse, cause)
+
+    def resume(self, *, keep: bool, cause: Cause) -> None:
+        """After a restart: go on with what ran (*keep*), or end it for *cause*."""
+        for row in self._rows.all():
+            if not keep or row.stop is not None:
+                self.end(row, row.stop or cause)
+
+    # -- the heart
+
+    def _evaluate(self, evse: Evse, cause: Cause | None) -> None:
+        """Compare the facts with those of the last event and take the step that follows."""
+        row = self.on_evse(evse.id)
+        if row is not None and row.stop is not None and not evse.report.contactor_closed:
+            cause, row = self._complete_stop(evse, row)
+        before = self._before(evse)
+        self._derive(evse)
+        now = self._facts(evse)
+        if row is None:
+            self._idle_facts[evse.id] = now
+            if starts(before, now, self._policy.start_points()) and evse.accepts_transactions:
+                self._start(evse, now, before, cause)
+        elif (cause is not None and cause.forced and row.stop is None) or ends(
+            before, now, self._policy.stop_points()
+        ):
+            self._finish(evse, row, before, now, cause or row.stop)
+        elif row.stop is None:
+            self._continue(evse, row, before, now, cause)
+        self._derive(evse)
+
+    def _complete_stop(
+        self, evse: Evse, row: TransactionRow
+    ) -> tuple[Cause | None, TransactionRow]:
+        """The contactor is open: now the authorisation ends too."""
+        cause = row.stop
+        self._cancel_open_wait(row.id)
+        row = replace(row, stop=None)
+        self._rows.put(row)
+        grant = self.grant_of(evse.id)
+        if grant is not None:
+            self._drop_grant(grant)
+        return cause, row
+
+    def _start(self, evse: Evse, now: Facts, before: Facts, cause: Cause | None) -> None:
+        grant = self.grant_of(evse.id)
+        row = TransactionRow(
+            id=self._new_id(),
+            started_at=self._clock.utc(),
+            evse_id=evse.id,
+            connector_id=evse.report.connector,
+            evse_owed=True,
+        )
+        if grant is not None:
+            row = self._with_token(row, grant)
+        reading = self._evses.board.reading(evse.id)
+        if reading is not None:
+            row = replace(row, begin_wh=reading.energy_wh)
+        trigger = _trigger(before, now, cause) or TriggerReason.CHARGING_STATE_CHANGED
+        self._emit(row, TransactionEvent.STARTED, trigger, now, None, begin=True)
+        self._events.publish(TransactionStarted(row.id, evse.id))
+
+    def _continue(
+        self, evse: Evse, row: TransactionRow, before: Facts, now: Facts, cause: Cause | None
+    ) -> None:
+        grant = self.grant_of(evse.id)
+        if now.authorized and not before.authorized and grant is not None:
+            row = self._with_token(row, grant)
+        elif before.authorized and not now.authorized and cause is not None and cause.token:
+            row = replace(row, token_owed=cause.token)  # E07.FR.02
+        if evse.report.connector is not None and row.connector_id is None and now.connected:
+            row = replace(row, connector_id=evse.report.connector, evse_owed=True)
+        row = self._track_charging(row, before, now)
+        trigger = _trigger(before, now, cause)
+        if trigger is None and str(now.charging_state) != row.state:
+            trigger = TriggerReason.CHARGING_STATE_CHANGED
+        phases = self._phases(evse, row, now)
+        if trigger is None and row.remote_start_owed is None and phases == row.phases:
+            self._rows.put(replace(row, facts=now))
+            return
+        begin = row.begin_owed and now.drawing  # E03.FR.11
+        self._emit(
+            replace(row, phases=phases),
+            TransactionEvent.UPDATED,
+            trigger or TriggerReason.CHARGING_STATE_CHANGED,
+            now,
+            phases if phases != row.phases else None,
+            begin=begin,
+        )
+
+    def _finish(
+        self, evse: Evse, row: TransactionRow, before: Facts, now: Facts, cause: Cause | None
+    ) -> None:
+        row = self._track_charging(row, before, now)
+        grant = self.grant_of(evse.id)
+        if cause is not None and cause.token is not None:
+            row = replace(row, token_owed=cause.token)
+        trigger = _trigger(before, now, cause) or TriggerReason.CHARGING_STATE_CHANGED
+        if cause is not None and (cause.forced or before.authorized):
+            trigger = cause.trigger
+        reason = cause.reason if cause is not None else _reason(before, now)
+        if grant is not None:
+            self._drop_grant(grant)
+        now = msgspec.structs.replace(now, authorized=False)
+        self._emit(row, TransactionEvent.ENDED, trigger, now, None, reason=reason)
+        self._forget(row)
+        self._idle_facts[evse.id] = now
+        if reason is Reason.DE_AUTHORIZED and row.token is not None:
+            self._keep_lock(evse, row)  # E05.FR.11
+        self._derive(evse)
+        self._events.publish(TransactionEnded(row.id, evse.id, reason))
+        self._events.publish(EvseFreed(evse.id))
+
+    def _emit(
+        self,
+        row: TransactionRow,
+        kind: TransactionEvent,
+        trigger: TriggerReason,
+        now: Facts,
+        phases: int | None,
+        values: Sequence[MeterValue] = (),
+        *,
+        begin: bool = False,
+        reason: Reason | None = None,
+    ) -> None:
+        """Pay what is owed, number the event, commit the row and tell block E."""
+        state = now.charging_state
+        if row.remote_start_owed is not None and kind is not TransactionEvent.ENDED:
+            trigger = TriggerReason.REMOTE_START  # F02.FR.21
+        tell_evse = row.evse_owed and row.evse_id is not None
+        tell_state = kind is TransactionEvent.STARTED or str(state) != row.state
+        begin = begin and row.evse_id is not None
+        paid = replace(
+            row,
+            next_seq=row.next_seq + 1,
+            facts=now,
+            state=str(state),
+            token_owed=None,
+            remote_start_owed=None,
+            reservation_owed=None,
+            evse_owed=row.evse_owed and not tell_evse,
+            begin_owed=(row.begin_owed or kind is TransactionEvent.STARTED) and not begin,
+        )
+        if kind is not TransactionEvent.ENDED:
+            self._rows.put(paid)
+        step = TransactionStep(
+            kind=kind,
+            trigger=trigger,
+            at=self._clock.utc(),
+            row=paid,
+            seq_no=row.next_seq,
+            charging_state=state if tell_state else None,
+            evse=(row.evse_id, row.connector_id) if tell_evse and row.evse_id else None,
+            token=row.token_owed,
+            remote_start_id=row.remote_start_owed,
+            reservation_id=row.reservation_owed,
+            stopped_reason=reason,
+            phases=phases,
+            begin=begin,
+            meter_values=values,
+            charged_s=int(self._charged_s(paid, self._drawing_since.get(row.id))),
+        )
+        self._events.publish(step)
+
+    # -- floating authorisations and transactions
+
+    def _evaluate_floating(self, cause: Cause) -> None:
+        """A floating grant came or went: only `Authorized` can start or end anything here."""
+        row, grant = self.floating(), self.grant_of(None)
+        if grant is not None and row is None:
+            if TxPoint.AUTHORIZED in self._policy.start_points():
+                started = TransactionRow(
+                    id=self._new_id(), started_at=self._clock.utc(), evse_owed=True
+                )
+                row = self._with_token(started, grant)
+                now = Facts(authorized=True)
+                self._emit(row, TransactionEvent.STARTED, cause.trigger, now, None)
+                self._events.publish(TransactionStarted(row.id, None))
+        elif row is not None and grant is None:
+            self._finish_floating(row, cause)
+
+    def _finish_floating(self, row: TransactionRow, cause: Cause) -> None:
+        grant = self.grant_of(None)
+        if grant is not None:
+            self._drop_grant(grant)
+        row = replace(row, token_owed=cause.token or row.token_owed)
+        self._emit(row, TransactionEvent.ENDED, cause.trigger, Facts(), None, reason=cause.reason)
+        self._forget(row)
+        self._events.publish(TransactionEnded(row.id, None, cause.reason))
+
+    def _bind_floating(self, evse: Evse) -> None:
+        """A cable was plugged in: the authorisation that waited for one belongs here now."""
+        grant = self.grant_of(None)
+        if grant is None or self.grant_of(evse.id) is not None or not evse.accepts_transactions:
+            return
+        if grant.evse_ids and evse.id not in grant.evse_ids:  # C01.FR.21
+            return
+        row = self.floating()
+        if row is not None and self.on_evse(evse.id) is not None:
+            return  # a transaction runs here already; the other one waits for its own cable
+        self._grants.put(replace(grant, evse_id=evse.id))
+        if row is not None:
+            self._rows.put(
+                replace(row, evse_id=evse.id, connector_id=evse.report.connector, evse_owed=True)
+            )
+            self._events.publish(TransactionStarted(row.id, evse.id))
+
+    # -- the EV goes
+
+    def _lost_ev(self, evse: Evse) -> bool:
+        """E09, E10: the EV end is out; True when the transaction has been dealt with."""
+        grant, row = self.grant_of(evse.id), self.on_evse(evse.id)
+        if grant is None or row is None:
+            if grant is not None:
+                self._arm_timeout(replace(grant, at=self._clock.utc()))
+            return False
+        if self._policy.stop_on_ev_side_disconnect():  # E09.FR.01
+            if evse.report.plugged and not self._policy.unlock_on_ev_side_disconnect():
+                self._keep_lock(evse, row)  # E09.FR.03
+            self._drop_grant(grant)
+            cause = Cause(
+                trigger=TriggerReason.EV_COMMUNICATION_LOST, reason=Reason.EV_DISCONNECTED
+            )
+            self._evaluate(evse, cause)
+            return True
+        again = replace(grant, at=self._clock.utc())
+        self._grants.put(again)
+        if not evse.report.plugged:  # E10.FR.02: a fixed cable must come back in time
+            self._arm_timeout(again)
+        return False
+
+    def _keep_lock(self, evse: Evse, row: TransactionRow) -> None:
+        if row.token is not None and evse.report.locked:
+            self._kept_locks.put(
+                KeptLockRow(evse_id=evse.id, token=row.token, group_id_token=row.group_id_token)
+            )
+
+    # -- timeouts
+
+    def _arm_timeout(self, grant: GrantRow) -> None:
+        """EVConnectionTimeOut counts from the grant (C01.FR.26, E03.FR.05)."""
+        self._disarm(grant)
+        elapsed = (self._clock.utc() - grant.at) / timedelta(seconds=1)
+        wait_s = self._policy.connection_timeout_s() - min(max(0.0, elapsed), 86400.0)
+        self._timeouts[grant.id] = self._reactor.call_later(
+            max(0.0, wait_s), self._connection_timeout, grant.id, source="transactions"
+        )
+
+    def _disarm(self, grant: GrantRow | None) -> None:
+        timer = self._timeouts.pop(grant.id, None) if grant is not None else None
+        if timer is not None:
+            timer.cancel()
+
+    def _connection_timeout(self, grant_id: str) -> None:
+        self._timeouts.pop(grant_id, None)
+        grant = self._grants.get(grant_id)
+        if grant is None:
+            return
+        if grant.evse_id is not None:
+            evse = self._evses.get(grant.evse_id)
+            if evse.facts(authorized=True, signed=False).connected:
+                return
+        cause = Cause(trigger=TriggerReason.EV_CONNECT_TIMEOUT, reason=Reason.TIMEOUT)
+        if TxPoint.PARKING_BAY_OCCUPANCY not in self._policy.stop_points():  # E03.FR.05, FR.15
+            cause = replace(cause, forced=True)
+        self._drop_grant(grant)
+        if grant.evse_id is None:
+            self._evaluate_floating(cause)
+        else:
+            self._evaluate(self._evses.get(grant.evse_id), cause)
+
+    def _wait_for_open(self, transaction_id: str) -> None:
+        self._cancel_open_wait(transaction_id)
+        self._open_waits[transaction_id] = self._reactor.call_later(
+            OPEN_WAIT_S, self._open_overdue, transaction_id, source="transactions"
+        )
+
+    def _open_overdue(self, transaction_id: str) -> None:
+        """The contactor did not open (welded): the transaction must end all the same."""
+        self._open_waits.pop(transaction_id, None)
+        row = self._rows.get(transaction_id)
+        if row is None or row.stop is None or row.evse_id is None:
+            return
+        evse = self._evses.get(row.evse_id)
+        cause, row = self._complete_stop(evse, row)
+        if cause is not None:
+            self._evaluate(evse, replace(cause, forced=True))
+
+    def _cancel_open_wait(self, transaction_id: str) -> None:
+        timer = self._open_waits.pop(transaction_id, None)
+        if timer is not None:
+            timer.cancel()
+
+    # -- small parts
+
+    def _before(self, evse: Evse) -> Facts:
+        row = self.on_evse(evse.id)
+        return row.facts if row is not None else self._idle_facts.get(evse.id, Facts())
+
+    def _facts(self, evse: Evse) -> Facts:
+        authorized = self.grant_of(evse.id) is not None or not self._policy.authorization_needed()
+        return evse.facts(authorized=authorized, signed=evse.id in self._signed)
+
+    def _facts_of(self, row: TransactionRow) -> Facts:
+        if row.evse_id is None:
+            return Facts(authorized=self.grant_of(None) is not None)
+        return self._facts(self._evses.get(row.evse_id))
+
+    def _derive(self, evse: Evse) -> None:
+        """What the EVSE should do, from grant, transaction and lock."""
+        row, grant = self.on_evse(evse.id), self.grant_of(evse.id)
+        allowed = grant is not None or not self._policy.authorization_needed()
+        reaching = row is None and TxPoint.ENERGY_TRANSFER in self._policy.start_points()
+        going = row is not None and row.stop is None and not row.suspended
+        evse.wants_energy = allowed and (going or reaching) and not self.held(evse)
+        in_use = evse.is_occupied and allowed and (row is None or row.stop is None)
+        evse.holds_lock = (
+            in_use or evse.report.contactor_closed or self.kept_lock(evse.id) is not None
+        )
+        evse.derive()
+        self._evses.keep_renewing()
+
+    def _must_open_first(self, evse: Evse, row: TransactionRow, cause: Cause) -> bool:
+        if not evse.report.contactor_closed:
+            return False
+        return cause.forced or ends_with_authorization(row.facts, self._policy.stop_points())
+
+    def _with_token(self, row: TransactionRow, grant: GrantRow) -> TransactionRow:
+        return replace(
+            row,
+            token=row.token or grant.token,
+            group_id_token=row.group_id_token or grant.group_id_token,
+            token_owed=grant.token,  # E02.FR.01, E03.FR.01
+            remote_start_owed=grant.remote_start_id,  # F01.FR.25, F02.FR.01
+            suspended=False,
+        )
+
+    def _drop_grant(self, grant: GrantRow) -> None:
+        self._disarm(grant)
+        self._grants.delete(grant.id)
+
+    def _forget(self, row: TransactionRow) -> None:
+        self._cancel_open_wait(row.id)
+        self._drawing_since.pop(row.id, None)
+        self._rows.delete(row.id)
+
+    def _track_charging(self, row: TransactionRow, before: Facts, now: Facts) -> TransactionRow:
+        if now.drawing and row.id not in self._drawing_since:
+            self._drawing_since[row.id] = self._reactor.now()
+        elif before.drawing and not now.drawing:
+            return replace(
+                row, charged_s=self._charged_s(row, self._drawing_since.pop(row.id, None))
+            )
+        return row
+
+    def _charged_s(self, row: TransactionRow, since: float | None) -> float:
+        return row.charged_s + (0.0 if since is None else self._reactor.now() - since)
+
+    def _phases(self, evse: Evse, row: TransactionRow, now: Facts) -> int | None:
+        """E02.FR.18: how many phases the EV uses, once energy flows."""
+        reading = self._evses.board.reading(evse.id) if now.drawing else None
+        if reading is None:
+            return row.phases
+        used = sum(1 for current_a in reading.current_a if current_a > 0.5)
+        return used or row.phases
+
+
+replace = msgspec.structs.replace
+
+
+def _trigger(before: Facts, now: Facts, cause: Cause | None) -> TriggerReason | None:
+    """The most specific reason for what changed (E02.FR.17); None if only the state did."""
+    if now.connected and not before.connected:
+        return TriggerReason.CABLE_PLUGGED_IN
+    if before.connected and not now.connected:
+        return TriggerReason.EV_COMMUNICATION_LOST
+    if cause is not None and (now.authorized != before.authorized or cause.forced):
+        return cause.trigger
+    if now.bay and not before.bay:
+        return TriggerReason.EV_DETECTED
+    if before.bay and not now.bay:
+        return TriggerReason.EV_DEPARTED
+    if now.signed and not before.signed:
+        return TriggerReason.SIGNED_DATA_RECEIVED
+    if cause is not None and now.charging_state != before.charging_state:
+        return cause.trigger
+    return None
+
+
+def _reason(before: Facts, now: Facts) -> Reason:
+    """Why a transaction ended when nobody asked for it (E07.FR.06)."""
+    if before.connected and not now.connected:
+        return Reason.EV_DISCONNECTED
+    if before.drawing and not now.drawing and now.connected:
+        return Reason.STOPPED_BY_EV
+    return Reason.LOCAL

@@ -1,0 +1,188 @@
+"""Messages that the station owes the CSMS: from the outbox to the line, retries, giving up."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from station.clock import Clock, Trust
+from station.device_model import DeviceModel, Integer, Variable
+from station.ocpp import codec
+from station.ocpp.errors import RpcError
+from station.ocpp.messages import ACTIONS
+from station.ocpp.rpc import CallFailed, Failure, Outcome, Outgoing, Scheduler
+from station.ocpp.types import Message, Request
+from station.ports import Outbox, R
+from station.reactor import Reactor
+from station.records import OutboxRow, SendClass
+
+log = logging.getLogger(__name__)
+
+MESSAGE_ATTEMPTS = Variable(
+    "OCPPCommCtrlr",
+    "MessageAttempts",
+    Integer(min=1, max=100),
+    instance="TransactionEvent",
+    default=5,
+)
+MESSAGE_ATTEMPT_INTERVAL = Variable(
+    "OCPPCommCtrlr",
+    "MessageAttemptInterval",
+    Integer(unit="s", min=0, max=86400),
+    instance="TransactionEvent",
+    default=60,
+)
+
+DURABLE_CLASSES = (
+    SendClass.TRANSACTION,
+    SendClass.SECURITY,
+    SendClass.EVENT,
+    SendClass.BACKLOG,
+)
+LONGEST_HOLD_S = 3600.0
+"""A message that is never given up (A04.FR.02) is tried at least once an hour."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How the answer to one kind of owed message is handled."""
+
+    request_type: type[Request[Any]]
+    handler: Callable[[OutboxRow, Any], Any]
+
+
+class Durable:
+    """Lines of the scheduler that read the outbox."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        clock: Clock,
+        outbox: Outbox,
+        variables: DeviceModel,
+        scheduler: Scheduler,
+        boot_id: str,
+    ) -> None:
+        self._boot_id = boot_id
+        self._reactor, self._clock, self._outbox = reactor, clock, outbox
+        self._variables, self._scheduler = variables, scheduler
+        self._deliveries: dict[str, Delivery] = {}
+        for variable in (MESSAGE_ATTEMPTS, MESSAGE_ATTEMPT_INTERVAL):
+            variables.declare(variable)
+        for send_class in DURABLE_CLASSES:
+            scheduler.add_line(send_class, _OutboxLine(self, outbox, send_class))
+
+    def owe(
+        self,
+        request: Request[Any],
+        *,
+        send_class: SendClass,
+        transaction_id: str,
+        seq_no: int,
+        offline: bool,
+    ) -> int:
+        untrusted = self._clock.trust is Trust.NONE
+        row = self._outbox.append(
+            OutboxRow(
+                id=0,
+                send_class=send_class,
+                action=request.action_name,
+                payload=msgspec.Raw(codec.encode(request)),
+                transaction_id=transaction_id,
+                seq_no=seq_no,
+                boot_id=self._boot_id,
+                clock_offset_s=self._clock.offset_s if untrusted else None,
+                offline=offline,
+            )
+        )
+        return row.id
+
+    def on_result(
+        self, request_type: type[Request[R]], handler: Callable[[OutboxRow, R], Any]
+    ) -> None:
+        self._deliveries[request_type.action_name] = Delivery(request_type, handler)
+
+    def link_changed(self) -> None:
+        """Up or down: whatever is queued waited while offline (E11.FR.07); no class waits."""
+        self._outbox.mark_all_offline()
+        for send_class in DURABLE_CLASSES:
+            self._scheduler.release(send_class)
+
+    def render(self, row: OutboxRow) -> bytes:
+        """The payload as it leaves: right timestamps, and `offline` said explicitly."""
+        payload = bytes(row.payload)
+        same_boot = row.boot_id == self._boot_id
+        if row.clock_offset_s is not None and same_boot and self._clock.trust is not Trust.NONE:
+            shift = timedelta(seconds=self._clock.offset_s - row.clock_offset_s)
+            request = codec.decode_request(ACTIONS[row.action], msgspec.json.decode(payload))
+            payload = codec.encode(codec.shift_times(request, shift))
+        if row.action != "TransactionEvent":
+            return payload
+        return payload[:-1] + (b',"offline":true}' if row.offline else b',"offline":false}')
+
+    def outcome(self, row_id: int, send_class: SendClass, outcome: Outcome) -> None:
+        row = self._outbox.get(row_id)
+        if row is None:
+            return
+        if isinstance(outcome, CallFailed):
+            self._failed(row, send_class, outcome)
+        else:
+            self._delivered(row, outcome)
+
+    def _delivered(self, row: OutboxRow, payload: dict[str, Any]) -> None:
+        self._outbox.remove(row.id)
+        delivery = self._deliveries.get(row.action)
+        if delivery is None:
+            return
+        try:
+            response: Message = codec.decode_response(delivery.request_type.response_type, payload)
+        except RpcError as error:
+            log.warning("the answer to %s is not valid: %s", row.action, error.description)
+            return
+        delivery.handler(row, response)
+
+    def _failed(self, row: OutboxRow, send_class: SendClass, failed: CallFailed) -> None:
+        if failed.failure is Failure.LOST:
+            return  # a lost connection is not an attempt
+        attempts = row.attempts + 1
+        guaranteed = row.send_class is SendClass.SECURITY  # A04.FR.02
+        if attempts >= self._variables[MESSAGE_ATTEMPTS] and not guaranteed:
+            log.warning(
+                "%s %s of transaction %s given up after %d attempts: %s",
+                row.action,
+                row.seq_no,
+                row.transaction_id,
+                attempts,
+                failed.code or failed.failure.value,
+            )
+            self._outbox.to_undelivered(row.id, failed.code or failed.failure.value)  # E13.FR.04
+            return
+        self._outbox.update(msgspec.structs.replace(row, attempts=attempts))
+        # E13.FR.03: the interval times the number of preceding transmissions
+        wait_s = min(self._variables[MESSAGE_ATTEMPT_INTERVAL] * attempts, LONGEST_HOLD_S)
+        self._scheduler.hold(send_class, self._reactor.now() + wait_s)
+
+
+class _OutboxLine:
+    """Offers the oldest row of one class."""
+
+    def __init__(self, durable: Durable, outbox: Outbox, send_class: SendClass) -> None:
+        self._durable, self._outbox, self._send_class = durable, outbox, send_class
+
+    def head(self) -> Outgoing | None:
+        row = self._outbox.head(self._send_class)
+        if row is None:
+            return None
+        durable, send_class = self._durable, self._send_class
+        return Outgoing(
+            send_class,
+            row.action,
+            render=lambda: durable.render(row),
+            on_outcome=lambda outcome: durable.outcome(row.id, send_class, outcome),
+        )
+
+    def sent(self, outgoing: Outgoing) -> None:
+        """The row stays until it is answered; one CALL is in flight, so it is not offered again."""

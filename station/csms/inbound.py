@@ -1,0 +1,105 @@
+"""CALLs of the CSMS: which handler answers, what is said to the hopeless, and repeats."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from station.ocpp import codec, frames
+from station.ocpp.errors import ErrorCode, RpcError
+from station.ocpp.messages import ACTIONS
+from station.ocpp.registration import Registration
+from station.ocpp.types import Message, Request
+from station.ports import Pending, Q
+from station.reactor import Reactor, Timer
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Any], Message | Pending[Any]]
+
+REMEMBERED = 256
+"""So many message ids of the CSMS are remembered, to tell a repeat from a new CALL."""
+
+
+class AnswerSender(Protocol):
+    """How an answer leaves: when the turn that made it is durable."""
+
+    def __call__(self, message_id: str, text: str) -> None: ...
+
+
+class Inbound:
+    """Answers every CALL once, whatever it holds."""
+
+    def __init__(self, reactor: Reactor, send_answer: AnswerSender) -> None:
+        self._reactor, self._send_answer = reactor, send_answer
+        self._handlers: dict[str, tuple[type[Request[Any]], Handler]] = {}
+        self._seen: dict[str, tuple[int, str | None]] = {}
+        self.replays = 0
+
+    def answer(self, request_type: type[Q], handler: Callable[[Q], Message | Pending[Any]]) -> None:
+        self._handlers[request_type.action_name] = (request_type, handler)
+
+    def forget(self) -> None:
+        """A new connection begins: message ids start anew."""
+        self._seen.clear()
+
+    def take(self, call: frames.Call, registration: Registration) -> None:
+        """Answer *call*, or see that it will be answered. A bug in a handler raises."""
+        content = hash((call.action, str(call.payload)))
+        if call.message_id in self._seen:
+            self._repeated(call.message_id, content)
+            return
+        self._remember(call.message_id, content)
+        try:
+            self._dispatch(call, registration)
+        except RpcError as error:
+            self.refuse(call.message_id, error.code, error.description)
+
+    def refuse(self, message_id: str, code: ErrorCode, description: str) -> None:
+        self._done(message_id, frames.call_error(message_id, code, description))
+
+    def _dispatch(self, call: frames.Call, registration: Registration) -> None:
+        if registration is Registration.REJECTED:  # B03.FR.08
+            raise RpcError(ErrorCode.SECURITY_ERROR, "the station was rejected")
+        known = self._handlers.get(call.action)
+        if known is None:
+            if call.action in ACTIONS:
+                raise RpcError(ErrorCode.NOT_SUPPORTED, "this station does not support the action")
+            raise RpcError(ErrorCode.NOT_IMPLEMENTED, "unknown action")
+        request_type, handler = known
+        answer = handler(codec.decode_request(request_type, call.payload))
+        if isinstance(answer, Pending):
+            timer = self._reactor.call_later(answer.deadline_s, answer.resolve, answer.late)
+            answer.on_resolved(lambda late: self._resolved(call.message_id, timer, late))
+        else:
+            self._result(call.message_id, answer)
+
+    def _resolved(self, message_id: str, timer: Timer, answer: Message) -> None:
+        timer.cancel()
+        self._result(message_id, answer)
+
+    def _result(self, message_id: str, answer: Message) -> None:
+        self._done(message_id, frames.call_result(message_id, codec.encode(answer)))
+
+    def _done(self, message_id: str, text: str) -> None:
+        seen = self._seen.get(message_id)
+        if seen is not None:
+            self._seen[message_id] = (seen[0], text)
+        self._send_answer(message_id, text)
+
+    def _remember(self, message_id: str, content: int) -> None:
+        self._seen[message_id] = (content, None)
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+
+    def _repeated(self, message_id: str, content: int) -> None:
+        """Erratum 4.6 lets a retry reuse its id: one effect, the remembered answer."""
+        known, text = self._seen[message_id]
+        if known == content and text is not None:
+            self._send_answer(message_id, text)
+            return
+        self.replays += 1
+        log.warning("the CSMS used a message id again; refused")
+        description = "still being handled" if known == content else "message id used before"
+        self._send_answer(
+            message_id, frames.call_error(message_id, ErrorCode.RPC_FRAMEWORK_ERROR, description)
+        )

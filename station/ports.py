@@ -1,0 +1,188 @@
+"""Ports that the core is given: the store, the outbox, the CSMS. Implementations stand above."""
+
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+from station.ocpp.registration import Input, Registration
+from station.ocpp.rpc import CallFailed
+from station.ocpp.types import Message, Request
+from station.records import OutboxRow, Row, SendClass, Table
+
+R = TypeVar("R", bound=Message)
+Q = TypeVar("Q", bound=Request[Any])
+
+
+class Repository(Protocol[Row]):
+    """Rows of one table, all in memory; a write belongs to the unit of the present turn."""
+
+    def get(self, key: str) -> Row | None: ...
+
+    def put(self, row: Row) -> None:
+        """Insert or replace; undone when the turn fails."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove if there; undone when the turn fails."""
+        ...
+
+    def all(self) -> list[Row]:
+        """Every row, in the order in which keys were first put."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class Store(Protocol):
+    """What a turn wants to last, and what must wait until it does."""
+
+    def table(self, table: Table[Row]) -> Repository[Row]:
+        """The repository of *table*, loaded; the same object for the same name."""
+        ...
+
+    def after_commit(self, effect: Callable[..., Any], *args: Any) -> None:
+        """Run *effect* on the core once everything written up to here is durable, in order.
+
+        Runs at the end of the turn when nothing was written and nothing is owed.
+        When the store is VOLATILE it no longer waits. Dropped when the turn fails.
+        """
+        ...
+
+
+class Outbox(Protocol):
+    """Messages owed to the CSMS; every change belongs to the unit of the present turn."""
+
+    def append(self, row: OutboxRow) -> OutboxRow:
+        """Queue *row* under a new id; its own id is ignored."""
+        ...
+
+    def head(self, send_class: SendClass) -> OutboxRow | None:
+        """The row of a class to send next; None when there is none or it is being fetched.
+
+        Class TRANSACTION offers live events whose transaction has no past in the queue;
+        what waited while offline is class BACKLOG, whatever it was appended as.
+        """
+        ...
+
+    def get(self, row_id: int) -> OutboxRow | None:
+        """The whole row; None when it is not queued, or not in memory."""
+        ...
+
+    def update(self, row: OutboxRow) -> None: ...
+
+    def remove(self, row_id: int) -> None: ...
+
+    def to_undelivered(self, row_id: int, reason: str) -> None:
+        """E13.FR.04: give the message up, and keep it where it can be seen and counted."""
+        ...
+
+    def mark_all_offline(self) -> None:
+        """Everything queued now waited while offline (E11.FR.07)."""
+        ...
+
+    def has_transaction(self, transaction_id: str) -> bool:
+        """Whether events of this transaction are queued."""
+        ...
+
+    @property
+    def transaction_rows(self) -> int:
+        """How many transaction events are queued."""
+        ...
+
+    @property
+    def last_id(self) -> int:
+        """The id of the newest row ever appended."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class Pending(Generic[R]):
+    """An answer that needs a lane: created by a handler, completed by `resolve`, once.
+
+    Not resolved within *deadline_s*, it becomes *late*.
+    """
+
+    def __init__(self, deadline_s: float, late: R) -> None:
+        self.deadline_s, self.late = deadline_s, late
+        self._answer: R | None = None
+        self._listener: Callable[[R], None] | None = None
+
+    def resolve(self, answer: R) -> None:
+        """Give the answer; later calls do nothing."""
+        if self._answer is not None:
+            return
+        self._answer = answer
+        if self._listener is not None:
+            self._listener(answer)
+
+    def on_resolved(self, listener: Callable[[R], None]) -> None:
+        self._listener = listener
+        if self._answer is not None:
+            listener(self._answer)
+
+
+class Csms(Protocol):
+    """The other side of the protocol, as a block sees it."""
+
+    @property
+    def online(self) -> bool:
+        """Connected and accepted: a CALL would leave now."""
+        ...
+
+    @property
+    def connected(self) -> bool:
+        """The socket is up, whether or not the CSMS has accepted the station."""
+        ...
+
+    @property
+    def registration(self) -> Registration: ...
+
+    @property
+    def last_sent_at(self) -> float:
+        """When the last CALL was sent, in monotonic seconds."""
+        ...
+
+    def happened(self, happened: Input) -> None:
+        """Move the registration (the boot block knows what was answered)."""
+        ...
+
+    def answer(self, request_type: type[Q], handler: Callable[[Q], Message | Pending[Any]]) -> None:
+        """Let *handler* answer every CALL of this type; it returns, and never waits."""
+        ...
+
+    def call(
+        self,
+        request: Request[R],
+        on_result: Callable[[R | CallFailed], Any],
+        *,
+        send_class: SendClass = SendClass.PROMPT,
+        asked_for: bool = False,
+    ) -> None:
+        """Send *request* when its turn comes; *on_result* runs once, in a turn of its own.
+
+        Without a connection it fails with Failure.LOST in the next turn.
+        """
+        ...
+
+    def latest(
+        self, key: str, build: Callable[[], Request[Any]], *, asked_for: bool = False
+    ) -> None:
+        """Send what *build* returns, until acknowledged; a newer one of *key* replaces it."""
+        ...
+
+    def owe(
+        self,
+        request: Request[Any],
+        *,
+        send_class: SendClass,
+        transaction_id: str = "",
+        seq_no: int = 0,
+    ) -> int:
+        """Commit *request* to the outbox with this turn; returns its outbox id."""
+        ...
+
+    def on_owed_result(
+        self, request_type: type[Request[R]], handler: Callable[[OutboxRow, R], Any]
+    ) -> None:
+        """Let *handler* see the answer to an owed request, in the unit that deletes its row."""
+        ...
