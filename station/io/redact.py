@@ -19,6 +19,7 @@ MARKERS = (
     "passw", "secret", "keycode", "key_code", "authorization", "pin", "private", "@", "\\u", "vpn",
 )  # fmt: skip
 SECRET_WORDS = ("passw", "secret")
+PIN_WORDS = ("keycode", "key_code")
 
 # What may be told of a variable that holds a secret; any other value beside it is hidden.
 KEPT_BESIDE_SECRET = frozenset({
@@ -68,26 +69,28 @@ def _json_start(text: str) -> int:
 
 def _redact_undecodable(text: str, lowered: str) -> str:
     """What looks like JSON and is none: names and values cannot be told apart any more."""
-    if not any(word in lowered for word in (*SECRET_WORDS, "keycode", "simpin", "\\u")):
+    if not any(word in lowered for word in (*SECRET_WORDS, *PIN_WORDS, "simpin", "\\u")):
         return _redact_words(text)
     text = USER_INFO.sub(f"://{HIDDEN}@", text)
     start = max(0, _json_start(text))
-    return f"{_redact_words(text[:start])}{HIDDEN} ({len(text) - start} characters, maybe secret)"
+    before = _redact_words(text[:start], has_pin=any(word in lowered for word in PIN_WORDS))
+    return f"{before}{HIDDEN} ({len(text) - start} characters, maybe secret)"
 
 
-def _redact_words(text: str) -> str:
+def _redact_words(text: str, *, has_pin: bool = False) -> str:
     """Plain text, line by line: hides what follows a word that goes with secrets."""
     if PRIVATE_KEY.search(text):
         return f"{HIDDEN} (a private key)"
-    return "\n".join(map(_redact_line, text.split("\n")))
+    return "\n".join(_redact_line(line, has_pin=has_pin) for line in text.split("\n"))
 
 
-def _redact_line(line: str) -> str:
+def _redact_line(line: str, *, has_pin: bool) -> str:
     line = USER_INFO.sub(f"://{HIDDEN}@", line)
-    found = AFTER_WORD.search(line)
-    if found is None and ("keycode" in (lowered := line.lower()) or "key_code" in lowered):
-        found = AFTER_TOKEN.search(line)
-    return line if found is None else f"{line[: found.end()]} {HIDDEN}"
+    found = [AFTER_WORD.search(line)]
+    if has_pin or any(word in line.lower() for word in PIN_WORDS):
+        found.append(AFTER_TOKEN.search(line))
+    ends = [match.end() for match in found if match is not None]
+    return f"{line[: min(ends)]} {HIDDEN}" if ends else line
 
 
 def _clean(value: Any, depth: int) -> Any:
