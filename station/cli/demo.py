@@ -168,7 +168,7 @@ def _play(
         "try, in a second terminal:",
         f"  curl {api.url}/api/state",
         f"""  curl -d '{{"current_a": 10}}' {api.url}/api/sim/evses/2/plug""",
-        f"""  curl -d '{{"id_token": "04A1B2C3", "evse": 2}}' {api.url}/api/sim/token""",
+        f"""  curl -d '{{"id_token": "DEADBEEF", "evse": 2}}' {api.url}/api/sim/token""",
         "",
     )
     try:
