@@ -144,26 +144,41 @@ class Pulse(NamedTuple):
 class EvseUnit:
     """The state of one EVSE on a board; belongs to the thread that looks at its devices."""
 
-    def __init__(self, description: EvseDescription, *, can_self_test: bool = False) -> None:
+    def __init__(
+        self,
+        description: EvseDescription,
+        *,
+        can_self_test: bool = False,
+        can_interrupt: bool = False,
+    ) -> None:
         self.description = description
         self.setpoint = EvseSetpoint(evse=description.id)
         self.permit_until = NEVER
         """Of the setpoint in force; the core may store a later moment at any time."""
         self.state = EvseState()
         self.report: EvseReport | None = None
+        self._is_told = False
         self._pulses: list[Pulse] = []
-        self._can_self_test = can_self_test
+        self._unsupported = {
+            kind
+            for kind, can in (
+                (CommandKind.SELF_TEST, can_self_test),
+                (CommandKind.INTERRUPT_PILOT, can_interrupt),
+            )
+            if not can
+        }
 
     def apply(self, setpoint: EvseSetpoint) -> None:
         self.setpoint = setpoint
         self.permit_until = setpoint.permit_until
+        self._is_told = True
 
     def renew(self, permit_until: float) -> None:
         self.permit_until = permit_until
 
     def keep_lock(self, seen: Inputs) -> None:
         """Until the core says what it wants, the lock stays as it was found."""
-        if self.report is None and seen.locked:
+        if not self._is_told and seen.locked:
             self.setpoint = replace(self.setpoint, lock=True)
 
     def look(self, now: float, seen: Inputs) -> Step:
@@ -202,9 +217,7 @@ class EvseUnit:
         if kind is CommandKind.RESET_FAULTS:
             self.state = replace(self.state, since=replace(self.state.since, latched=frozenset()))
             return CommandResult.DONE
-        if kind is CommandKind.UNLOCK and seen.locked is None:
-            return CommandResult.UNSUPPORTED
-        if kind is CommandKind.SELF_TEST and not self._can_self_test:
+        if kind in self._unsupported or (kind is CommandKind.UNLOCK and seen.locked is None):
             return CommandResult.UNSUPPORTED
         if seen.mirror_closed or self.state.since.commanded:
             return CommandResult.FAILED  # nothing of this is done under voltage

@@ -28,12 +28,6 @@ class Pilot(Protocol):
         ...
 
 
-class InterruptiblePilot(Pilot, Protocol):
-    def interrupt(self, *, interrupted: bool) -> None:
-        """Take the pilot away from the EV, or give it back."""
-        ...
-
-
 class Proximity(Protocol):
     def cable_max_a(self) -> float | None:
         """What the cable in the socket may carry; None when there is none."""

@@ -48,7 +48,7 @@ class SimUnit(EvseUnit):
     """One simulated EVSE: its control law and its surroundings."""
 
     def __init__(self, description: EvseDescription, world: EvseWorld) -> None:
-        super().__init__(description, can_self_test=True)
+        super().__init__(description, can_self_test=True, can_interrupt=True)
         self.world = world
         self.wake: Callable[[], None] = _sleep_on
         self.alarm: Alarm | None = None
@@ -61,6 +61,7 @@ class SimUnit(EvseUnit):
         self.judged_at = NEVER
         """When the judge first saw that permission."""
         self.judged_soft_at: float | None = None
+        self.judged_coil = False
 
 
 class SimBoard:
@@ -243,14 +244,21 @@ class SimBoard:
             unit.judged_soft_at = now
         if unit.judged_permit != unit.permit_until:
             unit.judged_permit, unit.judged_at = unit.permit_until, now
-        place = world.place
+        place, was_closed = world.place, unit.judged_coil
+        unit.judged_coil = place.coil
         if not place.coil:
             if place.closed and FaultName.CONTACTOR_WELDED not in place.injected:
                 self._blame(unit, now, "closed although told to open")
             return
         if wanted.power is Power.OPEN_NOW:
             self._blame(unit, now, "closed against OPEN_NOW")
-        if wanted.power is Power.OFFER and not now < unit.permit_until:
+        if wanted.power is Power.STOP_SOFT and not was_closed:
+            self._blame(unit, now, "closed anew in a soft stop")
+        if wanted.power is Power.OFFER and not (
+            now < unit.permit_until
+            and wanted.available
+            and wanted.limit_a >= unit.description.min_current_a
+        ):
             self._blame(unit, now, "closed without permission")
         ventilated = unit.description.allows_ventilation
         if world.pilot is not PilotState.C and not (ventilated and world.pilot is PilotState.D):

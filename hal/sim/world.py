@@ -85,9 +85,18 @@ class EvseWorld:
             connector.id: connector.cable is CableKind.FIXED for connector in description.connectors
         }
         self._locks = {connector.id: connector.has_lock for connector in description.connectors}
+        self._fit()
         self._frozen: MeterReading | None = None
         self.flow = Flow(place.at, place.register_wh)
         self._flow_again()
+
+    def _fit(self) -> None:
+        """The station may have been given other connectors since the place was saved."""
+        place = self.place
+        if place.connector is not None and self._fixed.get(place.connector, True):
+            place.ev_side = place.ev_side and place.connector in self._fixed
+            place.station_side = place.ev_side
+            place.connector = place.connector if place.ev_side else None
 
     # -- time ---------------------------------------------------------------------------
 
@@ -290,8 +299,8 @@ class EvseWorld:
 
     def carry_out(self, action: str, arguments: dict[str, Any]) -> None:
         """Do one of the above; what has become impossible since it was asked is left undone."""
-        if action == "plug" and self.connected:
-            log.warning("EVSE %d: an EV is connected already", self.place.evse)
+        if action == "plug" and (self.connected or arguments["connector"] not in self._fixed):
+            log.warning("EVSE %d: nothing can be plugged in now", self.place.evse)
         elif action in ACTIONS:
             getattr(self, action)(**arguments)
 
