@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from station.reactor import Reactor
+from station.reactor import Reactor, Timer
 from station.records import StoreHealth
 from station.store.backend import Blob, Disk, Opening, Reports, overlay
 from station.store.units import Unit
@@ -37,6 +37,8 @@ class InlineStore:
         self._group: Unit = {}
         self._group_serial = 0
         self._busy = False
+        self._commit: Timer | None = None
+        self._commit_at = 0.0
         self._dead = False
         self._retry_s = 0.0
         self._stalled_until = 0.0
@@ -87,6 +89,9 @@ class InlineStore:
     def stall_until(self, until: float) -> None:
         """Nothing becomes durable before reactor time *until*."""
         self._stalled_until = until
+        if self._commit is not None and self._commit.active:
+            self._commit.cancel()
+            self._arm()
 
     def fail_with(self, error: sqlite3.Error | None) -> None:
         """Every commit and read fails with *error*, until None."""
@@ -107,8 +112,12 @@ class InlineStore:
     def _begin(self) -> None:
         self._busy = True
         self._merge()
-        wait_s = self._rng.uniform(*self._latency_s)
-        self._later(max(wait_s, self._stalled_until - self._reactor.now()), self._finish)
+        self._commit_at = self._reactor.now() + self._rng.uniform(*self._latency_s)
+        self._arm()
+
+    def _arm(self) -> None:
+        due_at = max(self._commit_at, self._stalled_until)
+        self._commit = self._reactor.call_at(due_at, self._finish, source="store")
 
     def _merge(self) -> None:
         if self._group:
@@ -119,13 +128,8 @@ class InlineStore:
         self._group_serial = self._serial
 
     def _finish(self) -> None:
-        if self._dead:
-            return
-        if self._stalled_until > self._reactor.now():
-            self._later(self._stalled_until - self._reactor.now(), self._finish)
-            return
         assert self._reports is not None
-        if self._dies_now(applied=False):
+        if self._dead or self._dies_now(applied=False):
             return
         try:
             if self._error is not None:

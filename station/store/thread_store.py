@@ -28,7 +28,6 @@ class _Read:
 
 
 _STOP = object()
-_KILL = object()
 
 
 class ThreadStore:
@@ -80,18 +79,11 @@ class ThreadStore:
         self._thread.join(timeout_s)
         return not self._thread.is_alive() and not self._pending
 
-    def kill(self) -> None:
-        """End at once as by SIGKILL: nothing that waits is written (tests)."""
-        self._inbox.put(_KILL)
-        self._thread.join()
-
     def _run(self) -> None:
         stopping = False
         while not stopping:
             items = self._next_items()
             self.busy_since = self._monotonic()
-            if _KILL in items:
-                break
             stopping = _STOP in items
             reads = self._take(items)
             if stopping or self._is_due():
