@@ -53,6 +53,7 @@ class Connection:
         self._delivered = 0
         self._read_wants_write = self._write_wants_read = False
         self._leaving: LinkDown | None = None
+        self._pinged = False
         self._deaf = False
         self.generation = generation
         self.handled = 0
@@ -97,6 +98,7 @@ class Connection:
 
     def ping(self) -> None:
         if self._leaving is None:
+            self._pinged = True
             self._queue(self._protocol.ping())
 
     def close(self, code: int, flush_s: float) -> None:
@@ -197,7 +199,9 @@ class Connection:
             case Opcode.PING:
                 self._queue(self._protocol.pong(cast(bytes, frame.payload)))
             case Opcode.PONG:
-                self._tell(PongIn(self.generation))
+                if self._pinged:  # unasked ones would reach the core without any limit
+                    self._pinged = False
+                    self._tell(PongIn(self.generation))
             case Opcode.CLOSE:
                 self._take_close(*cast(tuple[int, str], frame.payload))
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEFLATE_OFFER = "permessage-deflate; client_max_window_bits=15"
-RESTART_BACK_OFF_S = 0.5
+RESTART_BACK_OFF_S = 0.2
 
 
 class ThreadLink:
@@ -54,6 +54,8 @@ class ThreadLink:
         self._watched: tuple[socket.socket, int] | None = None
         self._stopping = threading.Event()
         self._generation = 0
+        self._ended = 0
+        """The last generation whose LinkDown was told."""
         self._dial: Dial | None = None
         self._dial_due_at = 0.0
         self._connection: Connection | None = None
@@ -117,12 +119,24 @@ class ThreadLink:
                 self._turn()
             except Exception as error:
                 log.exception("the link thread failed and goes on")
-                detail = f"internal error: {type(error).__name__}"
-                self._drop(LinkDown(self._generation, LinkProblem.PROTOCOL, detail))
+                self._end_after(error)
                 self.busy_since = None
                 self._stopping.wait(RESTART_BACK_OFF_S)
         self._drop(LinkDown(self._generation, LinkProblem.LOCAL, "the link was stopped"))
         self._release()
+
+    def _end_after(self, error: Exception) -> None:
+        """Whatever failed here, the core hears how its generation ended."""
+        detail = f"internal error: {type(error).__name__}"
+        down = LinkDown(self._generation, LinkProblem.PROTOCOL, detail)
+        self._drop(down)
+        if self._ended != self._generation:
+            self._tell(down)
+
+    def _tell(self, fact: LinkFact) -> None:
+        if isinstance(fact, LinkDown):
+            self._ended = fact.generation
+        self._on_fact(fact)
 
     def _turn(self) -> None:
         self._watch()
@@ -187,10 +201,10 @@ class ThreadLink:
     def _open(self, target: LinkTarget, generation: int) -> None:
         if generation <= self._generation or self._stopping.is_set():
             return
-        from station.io.dial import Dial  # with websocket-client and wsproto: 45 ms, 5 MB
-
         self._drop(LinkDown(self._generation, LinkProblem.LOCAL, "a new attempt begins"))
         self._generation = generation
+        from station.io.dial import Dial  # with websocket-client and wsproto: 45 ms, 4 MB
+
         self._dial_due_at = self._monotonic() + target.deadline_s
         self._dial = Dial(
             target,
@@ -213,11 +227,11 @@ class ThreadLink:
         try:
             if isinstance(result, DialError):
                 raise result
-            connection = Connection(result, generation, self._on_fact, self._monotonic)
+            connection = Connection(result, generation, self._tell, self._monotonic)
         except DialError as error:
             if not isinstance(result, DialError):
                 result.sock.close()
-            self._on_fact(
+            self._tell(
                 LinkDown(
                     generation,
                     error.problem,
@@ -264,7 +278,7 @@ class ThreadLink:
         self._dial = self._connection = None
         if dial is not None:
             dial.cancel()
-            self._on_fact(down)
+            self._tell(down)
         elif connection is not None:
             connection.end(down)
 

@@ -16,6 +16,7 @@ from typing import TextIO
 from station.io.redact import redact
 
 MAX_QUEUED = 5_000
+MAX_QUEUED_CHARACTERS = 4_000_000
 FRAMES = "joulepost.frames"
 """Payloads as they pass the link; off unless asked for."""
 
@@ -63,11 +64,13 @@ class LogSink(logging.Handler):
         self.dropped = 0
         """Records lost because the stream was blocked or broken."""
         self._reported = 0
+        self._put = self._taken = 0
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._records.qsize() >= self._limit:
+        waiting = self._put - self._taken
+        if self._records.qsize() >= self._limit or waiting > MAX_QUEUED_CHARACTERS:
             self.dropped += 1
             return
         try:
@@ -75,6 +78,7 @@ class LogSink(logging.Handler):
         except Exception:  # noqa: BLE001 - a wrong log call must not fail the turn that made it
             text = f"{record.msg} (its arguments do not fit)"
         record.msg, record.args = text, None  # now: the arguments may change later
+        self._put += len(text)
         self._records.put(record)
 
     def stop(self, timeout_s: float) -> bool:
@@ -86,6 +90,7 @@ class LogSink(logging.Handler):
     def _run(self) -> None:
         while (record := self._records.get()) is not None:
             self._write(record)
+            self._taken += len(record.msg)
             if self._records.empty():
                 self._report_dropped()
         self._report_dropped()

@@ -1,9 +1,11 @@
 """The link on real loopback sockets against a server that misbehaves."""
 
+import socket
 import threading
 import tracemalloc
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from station.link import FrameIn, LinkDown, LinkProblem, LinkTarget, LinkUp, Pon
 from tests.e2e.link_user import WAIT_S, Station
 from tests.e2e.raw_server import (
     BINARY,
+    CLOSE,
     PING,
     PONG,
     TEXT,
@@ -126,8 +129,9 @@ def test_ping_and_pong_in_both_directions(server: RawServer, station: Station) -
     assert peer.receive() == (PONG, b"are you there")
     station.link.ping(station.generation)
     assert peer.receive()[0] == PING
-    peer.send(frame(PONG))
+    peer.send(frame(PONG) * 3 + frame(TEXT, "[pongs that nobody asked for]"))
     station.next(PongIn)
+    station.next(FrameIn)
 
 
 def test_a_redirect_is_refused_and_the_password_goes_nowhere_else(
@@ -223,6 +227,22 @@ def test_a_close_frame_is_answered_and_told_with_its_code(
     assert down.detail == f"close frame {code} good?bye"
     assert peer.receive_close() == code
     assert peer.is_ended()
+
+
+def test_a_close_frame_without_a_code_is_told_as_1005(server: RawServer, station: Station) -> None:
+    station.connect(server).send(frame(CLOSE))
+    assert station.next(LinkDown).close_code == 1005
+
+
+def test_the_last_words_of_a_peer_that_resets_are_heard(
+    server: RawServer, station: Station
+) -> None:
+    peer = station.connect(server)
+    peer.send(frame(TEXT, "[1]") + close_frame(1008, "not you"))
+    peer.sock.close()
+    station.send("[2]")
+    assert station.next(FrameIn).text == "[1]"
+    assert station.next(LinkDown).close_code == 1008
 
 
 def test_an_end_without_a_close_frame_is_told(server: RawServer, station: Station) -> None:
@@ -452,6 +472,32 @@ def test_a_refused_port_is_told(server: RawServer, station: Station) -> None:
     down = station.next(LinkDown)
     assert down.problem is LinkProblem.REFUSED
     assert f"127.0.0.1:{server.port}" in down.detail
+
+
+def test_every_address_of_a_name_is_tried(
+    server: RawServer, station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo
+
+    def two_addresses(host: str, port: int, **options: Any) -> list[Any]:
+        assert host == "csms.example"
+        return [*real("127.0.0.2", port, **options), *real("127.0.0.1", port, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two_addresses)
+    station.open(f"ws://csms.example:{server.port}/CS001")
+    assert server.accept_upgraded().header("Host") == f"csms.example:{server.port}"
+    assert station.next(LinkUp).address == "127.0.0.1"
+
+
+def test_a_failure_of_the_link_itself_ends_the_connection_and_not_the_link(
+    server: RawServer, station: Station, caplog: pytest.LogCaptureFixture
+) -> None:
+    station.connect(server)
+    station.send("no UTF-8: \ud800")
+    down = station.next(LinkDown)
+    assert down.detail == "internal error: UnicodeEncodeError"
+    assert "the link thread failed" in caplog.text
+    station.connect(server)
 
 
 @pytest.mark.parametrize("url", ["", "http://host/x", "ws:///x", "ws://h:99999/x", "ws://h/a b"])

@@ -124,6 +124,16 @@ def test_a_blocked_stream_drops_records_and_says_how_many() -> None:
     assert any("7 log records were dropped" in line for line in lines)
 
 
+def test_a_blocked_stream_holds_no_more_than_some_megabytes() -> None:
+    stream = BlockedStream()
+    sink = LogSink(stream, for_journal=False)
+    for _ in range(100):
+        sink.handle(record("x" * 250_000))
+    assert sink.dropped > 80
+    stream.released.set()
+    assert sink.stop(5)
+
+
 def test_a_closed_stream_ends_nothing() -> None:
     stream = io.StringIO()
     sink = LogSink(stream, for_journal=False)
