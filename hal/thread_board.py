@@ -191,7 +191,7 @@ class ThreadBoard:
         self._readers = readers or {}
         self._outputs = outputs
         self._heartbeat = heartbeat
-        self._units = {
+        self.units = {
             evse.id: DeviceUnit(evse, devices[evse.id], monotonic) for evse in description.evses
         }
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -211,17 +211,17 @@ class ThreadBoard:
             poller.start()
 
     def apply(self, setpoint: EvseSetpoint) -> None:
-        self._post(lambda: self._units[setpoint.evse].apply(setpoint))
+        self._post(lambda: self.units[setpoint.evse].apply(setpoint))
 
     def renew(self, evse: int, permit_until: float) -> None:
         # Through the same queue as apply, so that neither overtakes the other; no need to wake.
-        self._jobs.put(lambda: self._units[evse].renew(permit_until))
+        self._jobs.put(lambda: self.units[evse].renew(permit_until))
 
     def polled_at(self, evse: int) -> float:
-        return self._units[evse].polled_at
+        return self.units[evse].polled_at
 
     def reading(self, evse: int) -> MeterReading | None:
-        meter = self._units[evse].meter
+        meter = self.units[evse].meter
         return None if meter is None else meter.reading
 
     def command(
@@ -231,7 +231,7 @@ class ThreadBoard:
         connector: int | None,  # noqa: ARG002 - an EVSE on devices has one connector
         on_result: Callable[[CommandResult], None],
     ) -> None:
-        unit = self._units[evse]
+        unit = self.units[evse]
         self._post(lambda: unit.command(kind, unit.seen, self._monotonic(), on_result))
 
     def stop(self) -> bool:
@@ -243,7 +243,7 @@ class ThreadBoard:
         if self._thread.is_alive():
             self._thread.join(CONFIRM_S)
         # The thread has opened them; if it hangs or has never run, we do.
-        opened = [unit.open() for unit in self._units.values()]
+        opened = [unit.open() for unit in self.units.values()]
         return all(opened)
 
     def _post(self, job: Callable[[], None]) -> None:
@@ -255,7 +255,7 @@ class ThreadBoard:
             self._awake.clear()
             self._do_jobs()
             now = self._monotonic()
-            for unit in self._units.values():
+            for unit in self.units.values():
                 self._poll(unit, now)
             if self._heartbeat is not None:
                 self._beat(self._heartbeat)
@@ -290,30 +290,30 @@ class ThreadBoard:
             log.error("heartbeat: %s", error)
 
     def _pause(self) -> float:
-        units = self._units.values()
+        units = self.units.values()
         poll_s = BUSY_S if any(unit.is_busy for unit in units) else IDLE_S
         due = min(unit.next_due for unit in units)
         return max(0.0, min(poll_s, due - self._monotonic()))
 
     def _open_all(self) -> None:
         until = self._monotonic() + CONFIRM_S / 2
-        for unit in self._units.values():
+        for unit in self.units.values():
             unit.apply(replace(unit.setpoint, power=Power.OPEN_NOW, permit_until=NEVER))
         while True:
             now = self._monotonic()
-            for unit in self._units.values():
+            for unit in self.units.values():
                 self._poll(unit, now)
-            if now >= until or all(unit.is_open for unit in self._units.values()):
+            if now >= until or all(unit.is_open for unit in self.units.values()):
                 break
             self._awake.wait(BUSY_S)
             self._awake.clear()
-        for unit in self._units.values():
+        for unit in self.units.values():
             unit.fail_pulses()
 
     def _meter_pollers(self) -> list[Poller]:
         return [
             Poller(f"meter {unit.description.id}", METER_PERIOD_S, unit.meter.poll)
-            for unit in self._units.values()
+            for unit in self.units.values()
             if unit.meter is not None
         ]
 

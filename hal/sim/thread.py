@@ -73,8 +73,13 @@ class AlarmThread:
         """When the thread was last known to be alive: now, unless a job is overdue."""
         now = self._monotonic()
         with self._changed:
+            self._drop_cancelled()
             overdue = self._jobs[0].due if self._jobs else now
         return min(now, overdue)
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread.is_alive() and not self._stopped
 
     def stop(self, timeout_s: float) -> None:
         with self._changed:
@@ -90,11 +95,14 @@ class AlarmThread:
             except Exception:
                 log.exception("the simulated board failed in a job")
 
+    def _drop_cancelled(self) -> None:
+        while self._jobs and self._jobs[0].job is None:
+            heapq.heappop(self._jobs)
+
     def _next(self) -> Callable[[], None] | None:
         with self._changed:
             while not self._stopped:
-                while self._jobs and self._jobs[0].job is None:
-                    heapq.heappop(self._jobs)
+                self._drop_cancelled()
                 wait_s = self._jobs[0].due - self._monotonic() if self._jobs else None
                 if wait_s is not None and wait_s <= 0.0:
                     return heapq.heappop(self._jobs).job
@@ -146,6 +154,8 @@ class SimBoardThread:
 
     def stop(self) -> bool:
         """Open every contactor and end the thread; True when all are open within 1 s."""
+        if not self._alarm.is_running:
+            return self._board.stop()
         opened: list[bool] = []
         done = threading.Event()
 
