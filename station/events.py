@@ -111,6 +111,13 @@ class HeartbeatIntervalGiven:
 
 
 @dataclass(frozen=True)
+class SecurityHappened:
+    """A security event, by its name in the standard's list."""
+
+    type: str
+
+
+@dataclass(frozen=True)
 class TokenShown:
     token: TokenPresented
 

@@ -146,6 +146,10 @@ class Csms(Protocol):
         """Move the registration (the boot block knows what was answered)."""
         ...
 
+    def when_flushed(self, job: Callable[[], Any]) -> None:
+        """Run *job* once nothing is in flight and no transaction event could be sent now."""
+        ...
+
     def answer(self, request_type: type[Q], handler: Callable[[Q], Message | Pending[Any]]) -> None:
         """Let *handler* answer every CALL of this type; it returns, and never waits."""
         ...

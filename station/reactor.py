@@ -110,6 +110,10 @@ class Reactor:
         self._stopped = True
         self._inbox.put(None)
 
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopped
+
     def run_ready(self) -> None:
         """Run every turn that is ready now, urgent facts first, and the timers that are due."""
         while not self._stopped:

@@ -76,10 +76,12 @@ class Hardware:
         if evse is None:
             log.error("the board reports EVSE %d, which it did not describe", report.evse)
             return
-        before = evse.report
+        before, known = evse.report, evse.seen
         evse.took_report(report)
         first = {c: s for c, s in self._changed(evse).items() if s in BEFORE_TRANSACTION}
         self._tell_status(evse, first)
+        if not known:
+            self._transactions.first_seen(evse)
         self._transactions.evse_changed(evse)
         self._faults(evse, before)
         self._tell_status(evse, self._changed(evse))

@@ -110,7 +110,11 @@ class Transactions:
         self._signed: set[int] = set()
         self._drawing_since: dict[str, float] = {}
         self.held: Callable[[Evse], bool] = lambda _evse: False
-        """True while a fault or a reset keeps energy from an EVSE."""
+        """True while a fault keeps energy from an EVSE."""
+        self.resumes = True
+        """A transaction that a restart interrupted goes on if the EV is still there."""
+        self.interrupted = Cause(trigger=TriggerReason.ABNORMAL_CONDITION, reason=Reason.POWER_LOSS)
+        """What ends it otherwise."""
         for evse in evses:
             evse.on_settled = self.evse_changed
         for grant in self._grants.all():
@@ -271,11 +275,11 @@ class Transactions:
         cause = Cause(trigger=TriggerReason.ABNORMAL_CONDITION, reason=Reason.OTHER)
         self._evaluate(evse, cause)
 
-    def resume(self, *, keep: bool, cause: Cause) -> None:
-        """After a restart: go on with what ran (*keep*), or end it for *cause*."""
-        for row in self._rows.all():
-            if not keep or row.stop is not None:
-                self.end(row, row.stop or cause)
+    def first_seen(self, evse: Evse) -> None:
+        """The board's first report since the process began: go on with what ran, or end it."""
+        row = self.on_evse(evse.id)
+        if row is not None and row.stop is None and not self.resumes:
+            self.end(row, self.interrupted)
 
     # -- the heart
 
@@ -327,7 +331,9 @@ class Transactions:
         if reading is not None:
             row = replace(row, begin_wh=reading.energy_wh)
         trigger = _trigger(before, now, cause) or TriggerReason.CHARGING_STATE_CHANGED
-        self._emit(row, TransactionEvent.STARTED, trigger, now, None, begin=True)
+        self._rows.put(row)
+        self._derive(evse)
+        self._emit(row, TransactionEvent.STARTED, trigger, self._facts(evse), None, begin=True)
         self._events.publish(TransactionStarted(row.id, evse.id))
 
     def _continue(

@@ -68,6 +68,7 @@ class CsmsSession:
         self._wake: Timer | None = None
         self._pump_posted = False
         self._connected_before = False
+        self._handling: str | None = None
         self._offline_since: float | None = reactor.now()
         self._flushed: Callable[[], Any] | None = None
         self._registration = Registration.NONE
@@ -187,7 +188,9 @@ class CsmsSession:
         self._store.after_commit(self._link.handled, fact.generation)
         message = frames.parse(fact.text)
         if isinstance(message, frames.Call):
+            self._handling = message.message_id
             self._inbound.take(message, self.registration)
+            self._handling = None
         elif isinstance(message, frames.CallResult):
             self._settle(message.message_id, message.payload)
         elif isinstance(message, frames.CallError):
@@ -201,9 +204,13 @@ class CsmsSession:
             if message.reply is not None:
                 self._store.after_commit(self._send_text, message.reply)
 
-    def refuse_failed(self, message_id: str, code: Any, description: str) -> None:
-        """Answer a CALL whose handler failed (main's containment)."""
-        self._inbound.refuse(message_id, code, description)
+    def turn_failed(self) -> None:
+        """The turn that handled a frame was undone: the CSMS is told, and reading goes on."""
+        handling, self._handling = self._handling, None
+        if self._generation is not None:
+            self._store.after_commit(self._link.handled, self._generation)
+        if handling is not None:
+            self._inbound.refuse(handling, ErrorCode.INTERNAL_ERROR, "the handler failed")
 
     def when_flushed(self, job: Callable[[], Any]) -> None:
         """Run *job* once nothing is in flight and no transaction event is waiting to be sent."""

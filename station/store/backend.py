@@ -39,6 +39,8 @@ class Opening:
     damaged: dict[int, bytes] = field(default_factory=dict)
     """Queued messages that no longer decode."""
     undelivered: int = 0
+    blind: bool = False
+    """Nothing could be read: once the disk works again, what it holds is set aside."""
     detail: str = ""
     """What went wrong, for a person; empty when nothing did."""
 
@@ -56,6 +58,10 @@ class Disk(Protocol):
 
     def read(self, queue: str, ids: Sequence[int]) -> list[Blob]: ...
 
+    def replace(self) -> str:
+        """Set a damaged file aside; the next use begins anew. Returns a line for a person."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -70,14 +76,18 @@ class Reports(Protocol):
         """The disk takes nothing; what was handed over is kept and tried again."""
         ...
 
+    def on_replaced(self, problem: str) -> None:
+        """The file was damaged and set aside: hand over everything you remember."""
+        ...
+
 
 class Backend(Protocol):
     """A lane that makes units durable in the order in which they are handed over."""
 
     def start(self, reports: Reports) -> Opening: ...
 
-    def write(self, serial: int, unit: Unit) -> None:
-        """Hand *unit* over; its contents are not touched by the core any more."""
+    def write(self, serial: int, unit: Unit, *, whole: bool = False) -> None:
+        """Hand *unit* over for good; *whole* when it holds every row there is."""
         ...
 
     def read(
@@ -89,16 +99,3 @@ class Backend(Protocol):
     def stop(self, timeout_s: float) -> bool:
         """Finish what was handed over and close; True when that succeeded in time."""
         ...
-
-
-def overlay(pending: Unit, queue: str, ids: Sequence[int], stored: list[Blob]) -> list[Blob]:
-    """*stored* as it will be once *pending* is durable, in the order of *ids*."""
-    found = dict(stored)
-    for row_id in ids:
-        if (queue, row_id) in pending:
-            operation = pending[queue, row_id]
-            if operation is None:
-                found.pop(row_id, None)
-            else:
-                found[row_id] = operation[1]
-    return [(row_id, found[row_id]) for row_id in ids if row_id in found]

@@ -40,6 +40,8 @@ class CoreStore:
         self.last_problem = ""
         self.on_latency: Callable[[float], Any] | None = None
         """Told for every unit how many seconds passed until it was durable (metrics)."""
+        self.rewriters: list[Callable[[], Any]] = []
+        """Write again what is not in a repository, when the disk has lost everything."""
         self.opening = backend.start(self)
         self.health = self.opening.health
         self.last_problem = self.opening.detail
@@ -110,6 +112,20 @@ class CoreStore:
         while self._waiting:
             self._ready.extend(self._waiting.popleft()[2])
         self._set_health(StoreHealth.VOLATILE)
+
+    def on_replaced(self, problem: str) -> None:
+        self.last_problem = problem
+        for table, rows in self.opening.tables.items():
+            self.turn.unit.update({(table, key): (order, blob) for key, order, blob in rows})
+        for repository in self._repositories.values():
+            repository.rewrite()
+        for rewrite in self.rewriters:
+            rewrite()
+        self._serial += 1
+        self.backend.write(self._serial, self.turn.take_unit(), whole=True)
+        self._waiting.append((self._serial, self.reactor.now(), []))
+        self._watch()
+        self._set_health(StoreHealth.REPLACED)
 
     def _end_unit(self) -> None:
         turn = self.turn

@@ -18,6 +18,7 @@ from station.store.files import copy_to_memory, create_file, set_aside
 from station.store.loading import load_opening
 from station.store.migrate import Migration, find_migrations, migrate
 from station.store.units import Key, Unit, is_queue
+from station.store.writer import is_corrupt
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,6 @@ PUT = (
     'INSERT OR REPLACE INTO "{}" (id, row) VALUES (?, ?)',
 )
 DELETE = ('DELETE FROM "{}" WHERE key = ?', 'DELETE FROM "{}" WHERE id = ?')
-
-_CORRUPT = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 
 
 class CorruptError(Exception):
@@ -79,6 +78,13 @@ class Database:
         connection = self._connect()
         found = (connection.execute(select, (row_id,)).fetchone() for row_id in ids)
         return [(row[0], row[1]) for row in found if row is not None]
+
+    def replace(self) -> str:
+        self.discard()
+        if self._path is None:
+            return "the database in memory is damaged"
+        aside = set_aside(self._path)
+        return f"{self._path.name} is damaged and kept as {aside.name}"
 
     def close(self) -> None:
         """The next use opens the file again; a database in memory stays."""
@@ -141,12 +147,11 @@ class Database:
 
     def _begin_anew(self, path: Path, problem: str) -> Opening:
         try:
-            aside = set_aside(path)
+            detail = f"{self.replace()} ({problem})"
             opening = self._open_file(path)
         except (sqlite3.Error, OSError, CorruptError) as error:
             self.close()
-            return Opening(StoreHealth.VOLATILE, detail=f"{problem}; {error}")
-        detail = f"{path.name} is damaged ({problem}) and kept as {aside.name}"
+            return Opening(StoreHealth.VOLATILE, blind=True, detail=f"{problem}; {error}")
         log.error("%s; the store begins anew", detail)
         return replace(opening, health=StoreHealth.REPLACED, detail=detail)
 
@@ -160,7 +165,7 @@ class Database:
             self._connection = self._prepare(copy)
             opening = load_opening(self._connection)
         except (sqlite3.Error, OSError) as error:
-            opening, problem = Opening(), f"{problem}; {error}"
+            opening, problem = Opening(blind=True), f"{problem}; {error}"
         finally:
             self.close()
             if copy is not None:
@@ -184,10 +189,6 @@ class Database:
             else:
                 statements.setdefault(_sql(PUT, queue, table), []).append((key, *operation))
         return statements
-
-
-def is_corrupt(error: sqlite3.Error) -> bool:
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _CORRUPT
 
 
 @cache

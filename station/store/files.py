@@ -41,7 +41,8 @@ def set_aside(path: Path) -> Path:
         side = path.with_name(path.name + suffix)
         if side.exists():
             side.rename(aside.with_name(aside.name + suffix))
-    path.rename(aside)
+    if path.exists():
+        path.rename(aside)
     sync_directory(path.parent)
     return aside
 

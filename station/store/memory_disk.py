@@ -37,6 +37,10 @@ class MemoryDisk:
         rows = self.tables.get(queue, {})
         return [(row_id, rows[row_id][1]) for row_id in ids if row_id in rows]
 
+    def replace(self) -> str:
+        self.tables.clear()
+        return "the disk in memory is damaged"
+
     def close(self) -> None:
         return
 

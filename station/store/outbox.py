@@ -104,6 +104,7 @@ class Outbox:
         self.on_fetched: Callable[[], Any] = _nothing
         """Told when a head that was not in memory has arrived."""
         self._load(opening.damaged)
+        store.rewriters.append(self._rewrite)
 
     def __len__(self) -> int:
         return len(self._index)
@@ -264,6 +265,18 @@ class Outbox:
         self._last_id = max(self._last_id, next(reversed(self._index), 0))
         for row_id, blob in damaged.items():
             self._quarantine(row_id, blob)
+
+    def _rewrite(self) -> None:
+        """The disk has lost everything; so have we what was only there."""
+        lost = [row_id for row_id in self._index if row_id not in self._blobs]
+        for row_id in lost:
+            self._drop(row_id)
+            self._turn.unit[OUTBOX, row_id] = None
+        if lost:
+            log.error("%d queued messages were lost with the disk", len(lost))
+        for row_id, blob in self._blobs.items():
+            self._turn.unit[OUTBOX, row_id] = (0, blob)
+        self._undelivered = 0
 
     def _insert(self, row_id: int, entry: Entry, blob: bytes | None) -> None:
         in_order = row_id > next(reversed(self._index), 0)

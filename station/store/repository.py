@@ -54,6 +54,11 @@ class TableRepository(Generic[Row]):
     def __len__(self) -> int:
         return len(self._rows)
 
+    def rewrite(self) -> None:
+        """Write every row again: the disk has lost them."""
+        for key, row in self._rows.items():
+            self._turn.unit[self._sql_name, key] = (self._orders[key], _encode(row))
+
     def _restore(self, key: str, before: Row | None, order: int) -> None:
         if before is None:
             del self._rows[key], self._orders[key]

@@ -1,0 +1,270 @@
+"""A CSMS for virtual time: it answers sensibly, remembers everything, and misbehaves on demand.
+
+Frames cross as text, as on the wire, so that tests assert what a real CSMS would see.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from station.link import (
+    FrameIn,
+    LinkDown,
+    LinkFact,
+    LinkProblem,
+    LinkTarget,
+    LinkUp,
+    PongIn,
+)
+from station.reactor import Reactor
+
+Payload = dict[str, Any]
+Message = tuple[str, Payload]
+Answer = Payload | None | Callable[[Payload], Payload | None]
+"""A payload, None for silence, or a function that makes either."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Answer with a CALLERROR."""
+
+    code: str
+    description: str = ""
+
+
+class CallError(Exception):
+    """The station answered a CALL with a CALLERROR."""
+
+    def __init__(self, code: str, description: str) -> None:
+        super().__init__(f"{code}: {description}")
+        self.code = code
+
+
+@dataclass
+class FakeCsms:
+    """Both ends of the link: the port that the station is given, and the CSMS behind it."""
+
+    reactor: Reactor
+    rng: random.Random
+    utc: Callable[[], datetime]
+    received: list[Message] = field(default_factory=list)
+    """CALLs of the station, in order: (action, payload)."""
+    frames: list[list[Any]] = field(default_factory=list)
+    """Every frame both ways: [time, direction, text]."""
+    answers: dict[str, Any] = field(default_factory=dict)
+    """What to answer instead, by action: a payload, Refusal, None (silence) or a function."""
+    reachable: bool = True
+    interval_s: int = 86400
+    boot_status: str = "Accepted"
+    latency_s: tuple[float, float] = (0.005, 0.02)
+    attempts: list[float] = field(default_factory=list)
+    """When the station tried to connect."""
+    results: dict[str, Any] = field(default_factory=dict)
+    """Answers of the station to our CALLs, by message id: a payload or a CallError."""
+
+    def __post_init__(self) -> None:
+        self._port: FakeLink | None = None
+        self._calls = 0
+
+    # -- what tests do
+
+    def call(self, action: str, payload: Payload, *, within_s: float = 5.0) -> Payload:
+        """Send a CALL and live until it is answered; raises CallError for a CALLERROR."""
+        message_id = self.send_call(action, payload)
+        waited_s = 0.0
+        while message_id not in self.results and waited_s < within_s:
+            self.reactor.advance(0.01)  # type: ignore[attr-defined]
+            waited_s += 0.01
+        result = self.results.get(message_id)
+        assert result is not None, f"{action} was not answered within {within_s} s"
+        if isinstance(result, CallError):
+            raise result
+        answered: Payload = result
+        return answered
+
+    def send_call(self, action: str, payload: Payload) -> str:
+        """Send a CALL and return its id; the answer will be in `results`."""
+        self._calls += 1
+        message_id = f"csms-{self._calls}"
+        self.send_text(orjson.dumps([2, message_id, action, payload]).decode())
+        return message_id
+
+    def send_text(self, text: str) -> None:
+        """Send any text frame."""
+        assert self._port is not None, "the station is not connected"
+        assert self._port.up, "the station is not connected"
+        self.frames.append([round(self.reactor.now(), 3), "<", text])
+        port, generation = self._port, self._port.generation
+        self._later(port.deliver, FrameIn(generation, text))
+
+    def cut(self, problem: LinkProblem = LinkProblem.RESET) -> None:
+        """The connection breaks."""
+        if self._port is not None:
+            self._port.drop(problem)
+
+    def detach(self) -> None:
+        """The process at the other end is gone."""
+        self._port = None
+
+    def go_offline(self) -> None:
+        """Break the connection and refuse new ones."""
+        self.reachable = False
+        self.cut()
+
+    def go_online(self) -> None:
+        self.reachable = True
+
+    @property
+    def connected(self) -> bool:
+        return self._port is not None and self._port.up
+
+    def actions(self) -> list[str]:
+        return [action for action, _ in self.received]
+
+    def of(self, action: str) -> list[Payload]:
+        """The payloads of every CALL of *action* received."""
+        return [payload for name, payload in self.received if name == action]
+
+    def events(self, transaction_id: str | None = None) -> list[Payload]:
+        """TransactionEvents received, of one transaction or of all."""
+        return [
+            event
+            for event in self.of("TransactionEvent")
+            if transaction_id in (None, event["transactionInfo"]["transactionId"])
+        ]
+
+    def take(self) -> list[Message]:
+        """What was received since the last time, and forget it."""
+        taken, self.received = self.received, []
+        return taken
+
+    # -- the port
+
+    def link(self) -> "FakeLink":
+        self._port = FakeLink(self)
+        return self._port
+
+    def _later(self, job: Callable[..., Any], *args: Any) -> None:
+        self.reactor.call_later(self.rng.uniform(*self.latency_s), job, *args, source="wire")
+
+    def took(self, port: "FakeLink", generation: int, text: str) -> None:
+        """A text frame of the station has arrived."""
+        if port is not self._port or generation != port.generation or not port.up:
+            return
+        frame = orjson.loads(text)
+        if frame[0] == 2:
+            self.received.append((frame[2], frame[3]))
+            self._answer(frame[1], frame[2], frame[3])
+        elif frame[0] == 3:
+            self.results[frame[1]] = frame[2]
+        elif frame[0] == 4:
+            self.results[frame[1]] = CallError(frame[2], frame[3])
+
+    def _answer(self, message_id: str, action: str, payload: Payload) -> None:
+        answer = self.answers.get(action, self._sensible)
+        if callable(answer):
+            answer = answer(payload) if action in self.answers else answer(action, payload)
+        if isinstance(answer, Refusal):
+            text = orjson.dumps([4, message_id, answer.code, answer.description, {}]).decode()
+        elif answer is None:
+            return
+        else:
+            text = orjson.dumps([3, message_id, answer]).decode()
+        self.send_text(text)
+
+    def _sensible(self, action: str, payload: Payload) -> Payload:
+        match action:
+            case "BootNotification":
+                return {
+                    "currentTime": self._now(),
+                    "interval": self.interval_s,
+                    "status": self.boot_status,
+                }
+            case "Heartbeat":
+                return {"currentTime": self._now()}
+            case "Authorize":
+                return {"idTokenInfo": {"status": "Accepted"}}
+            case "TransactionEvent" if "idToken" in payload:
+                return {"idTokenInfo": {"status": "Accepted"}}
+            case "DataTransfer":
+                return {"status": "UnknownVendorId"}
+            case "SignCertificate":
+                return {"status": "Rejected"}
+            case _:
+                return {}
+
+    def _now(self) -> str:
+        return self.utc().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class FakeLink:
+    """Implements `link.Link` for one virtual process."""
+
+    def __init__(self, csms: FakeCsms) -> None:
+        self._csms = csms
+        self.generation = 0
+        self.up = False
+        self.target: LinkTarget | None = None
+        self.silent = False
+        """Swallows everything, both ways: half open."""
+        self.unhandled = 0
+        self._on_fact: Callable[[LinkFact], Any] = lambda _: None
+
+    def start(self, on_fact: Callable[[LinkFact], Any]) -> None:
+        self._on_fact = on_fact
+
+    def open(self, target: LinkTarget, generation: int) -> None:
+        self.generation, self.target = generation, target
+        self._csms.attempts.append(self._csms.reactor.now())
+        self._csms._later(self._opened, generation)
+
+    def _opened(self, generation: int) -> None:
+        if generation != self.generation:
+            return
+        if self._csms.reachable:
+            self.up, self.silent = True, False
+            self._on_fact(LinkUp(generation, "ocpp2.0.1", "csms.example"))
+        else:
+            self._on_fact(LinkDown(generation, LinkProblem.REFUSED, "csms.example"))
+
+    def send(self, generation: int, text: str) -> None:
+        if self.up and generation == self.generation:
+            self._csms.frames.append([round(self._csms.reactor.now(), 3), ">", text])
+            if not self.silent:
+                self._csms._later(self._csms.took, self, generation, text)
+
+    def ping(self, generation: int) -> None:
+        if self.up and generation == self.generation and not self.silent:
+            self._csms._later(self.deliver, PongIn(generation))
+
+    def close(self, generation: int, code: int = 1000, *, flush_s: float = 1.0) -> None:
+        del code, flush_s
+        if self.up and generation == self.generation:
+            self._csms._later(self.drop, LinkProblem.LOCAL)
+
+    def abort(self, generation: int, problem: LinkProblem) -> None:
+        if generation == self.generation:
+            self.drop(problem)
+
+    def handled(self, generation: int, count: int = 1) -> None:
+        if generation == self.generation:
+            self.unhandled -= count
+
+    def stop(self, timeout_s: float) -> bool:
+        del timeout_s
+        return True
+
+    def deliver(self, fact: LinkFact) -> None:
+        if self.up and fact.generation == self.generation and not self.silent:
+            if isinstance(fact, FrameIn):
+                self.unhandled += 1
+            self._on_fact(fact)
+
+    def drop(self, problem: LinkProblem) -> None:
+        if self.up:
+            self.up = False
+            self._on_fact(LinkDown(self.generation, problem))

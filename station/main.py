@@ -1,0 +1,292 @@
+"""Wires one station: ports in, blocks in a fixed order; how it starts, ends, contains bugs."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hal.api import Board
+from station import first_start
+from station.blocks.authorization import Authorization
+from station.blocks.availability import ConnectorStatuses
+from station.blocks.boot import Boot
+from station.blocks.connection import Connection
+from station.blocks.heartbeat import Heartbeat
+from station.blocks.metering import Metering
+from station.blocks.remote_control import RemoteControl
+from station.blocks.reset import Resets
+from station.blocks.security_events import SecurityEvents
+from station.blocks.transactions import TransactionEvents
+from station.blocks.variables import Variables
+from station.charging.evses import Evses
+from station.charging.hardware import Hardware, is_held_by_fault
+from station.charging.policy import ChargingVariables
+from station.charging.queries import Queries
+from station.charging.rows import Cause
+from station.charging.transactions import Transactions
+from station.clock import Clock
+from station.config import StationConfig
+from station.context import Context, Identity
+from station.control import Snapshot
+from station.csms.session import CsmsSession
+from station.device_model import VARIABLES, DeviceModel, Notice
+from station.env import Env
+from station.events import CsmsLost, EventBus, SecurityHappened
+from station.life import PROCESS, Ending, ProcessRow, boot_reason
+from station.link import Link
+from station.ocpp.messages.provisioning import BootReason
+from station.ocpp.messages.transactions import Reason, TriggerReason
+from station.reactor import Reactor, log_failure
+from station.snapshot import take_snapshot
+from station.store.backend import Backend
+from station.store.core_store import CoreStore
+from station.store.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+VERSION = "0.1.0"
+FAILURE_WINDOW_S = 600.0
+"""A second failure of the same EVSE within this time ends the process."""
+FAILED_BOOTS = 3
+CLOSE_S = 5.0
+"""Longest wait for the connection to close after the last answer."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What the station is connected to."""
+
+    board: Board
+    link: Link
+    backend: Backend
+    watchdog_fired: bool = False
+    """The service manager ended the last process because it did not answer."""
+    on_notice: Callable[[Notice], Any] | None = None
+
+
+@dataclass
+class Contained:
+    """Failures that were contained, by source."""
+
+    count: int = 0
+    last_at: dict[str, float] = field(default_factory=dict)
+
+
+class Station:
+    """One station: everything that decides, on one reactor."""
+
+    def __init__(self, config: StationConfig, env: Env, ports: Ports, reactor: Reactor) -> None:
+        self.config, self.env, self.ports, self.reactor = config, env, ports, reactor
+        self.events = EventBus()
+        self.clock = Clock(env, reactor)
+        self.store = CoreStore(reactor, ports.backend)
+        self.outbox = Outbox(self.store)
+        self.variables = DeviceModel(self.store.table(VARIABLES))
+        first_start.configure(self.variables, config.variables)
+        first_start.preset(
+            self.variables, config.presets, self.store.table(first_start.PRESET_MARKS)
+        )
+        self.contained = Contained()
+        self.ending: Ending | None = None
+        self.on_ended: Callable[[Ending], Any] = lambda _: None
+        """Told, as the last thing, how the station has ended."""
+        self._processes = self.store.table(PROCESS)
+        self.boot_reason = self._begin_process()
+        self.session = self._build_session()
+        self.context = self._build_charging()
+        self._build_blocks()
+        for notice in self.variables.load():
+            self._notice(notice)
+        reactor.on_failure = self._on_failure
+
+    def start(self) -> None:
+        """Begin to act; everything durable has been loaded."""
+        self.reactor.post(self._start)
+
+    def run(self) -> Ending:
+        """Turn until the station has ended."""
+        self.reactor.run()
+        return self.ending or Ending.FAILED
+
+    def stop(self) -> None:
+        """End politely; from any thread or a signal handler. What runs is taken up again."""
+        self.reactor.post(self.end, Ending.STOP, BootReason.LOCAL_RESET)
+
+    def end(self, ending: Ending, intent: BootReason | None) -> None:
+        """Commit why, then close everything in the order of architecture: nothing is lost."""
+        if self.ending is not None:
+            return
+        self.ending = ending
+        row = self._process_row()
+        failures = row.failures + 1 if ending is Ending.FAILED else 0
+        self._processes.put(ProcessRow(boot_id=self.env.boot_id, intent=intent, failures=failures))
+        self.store.after_commit(self._close_link)
+
+    def snapshot(self) -> Snapshot:
+        """The live state; from the core."""
+        return take_snapshot(self)
+
+    # -- building
+
+    def _begin_process(self) -> BootReason:
+        last = self._processes.get("process")
+        reason = boot_reason(last, self.env.boot_id, watchdog=self.ports.watchdog_fired)
+        failures = last.failures if last is not None else 0
+        self._processes.put(ProcessRow(boot_id=self.env.boot_id, failures=failures))
+        self.store.commit()
+        self.safe_mode = failures >= FAILED_BOOTS
+        return reason
+
+    def _process_row(self) -> ProcessRow:
+        return self._processes.get("process") or ProcessRow(boot_id=self.env.boot_id)
+
+    def _build_session(self) -> CsmsSession:
+        session = CsmsSession(
+            reactor=self.reactor,
+            clock=self.clock,
+            new_id=self.env.new_id,
+            boot_id=self.env.boot_id,
+            store=self.store,
+            outbox=self.outbox,
+            variables=self.variables,
+            events=self.events,
+            link=self.ports.link,
+        )
+        self.outbox.on_fetched = session.pump
+        return session
+
+    def _build_charging(self) -> Context:
+        board = self.ports.board
+        self.queries = Queries()
+        charging = ChargingVariables(self.variables, board.description)
+        self.evses = Evses(board, self.reactor, self.store, self.queries)
+        self.transactions = Transactions(
+            reactor=self.reactor,
+            clock=self.clock,
+            store=self.store,
+            events=self.events,
+            evses=self.evses,
+            queries=self.queries,
+            new_id=self.env.new_id,
+            policy=charging.policy(),
+        )
+        self.transactions.held = is_held_by_fault
+        self.transactions.resumes = self.config.charging.tx_resumption == "resume"
+        power = self.boot_reason is BootReason.POWER_UP
+        self.transactions.interrupted = Cause(
+            trigger=TriggerReason.ABNORMAL_CONDITION,
+            reason=Reason.POWER_LOSS if power else Reason.REBOOT,
+        )
+        self.hardware = Hardware(
+            self.reactor, self.clock, self.events, self.evses, self.transactions
+        )
+        station = self.config.station
+        return Context(
+            reactor=self.reactor,
+            clock=self.clock,
+            rng=self.env.rng,
+            new_id=self.env.new_id,
+            store=self.store,
+            outbox=self.outbox,
+            variables=self.variables,
+            events=self.events,
+            csms=self.session,
+            board=board,
+            evses=self.evses,
+            transactions=self.transactions,
+            queries=self.queries,
+            charging=charging,
+            hardware=self.hardware,
+            identity=Identity(
+                identity=station.identity,
+                vendor=station.vendor,
+                model=station.model,
+                serial_number=self.config.serial_number,
+                firmware_version=VERSION,
+            ),
+            refresh=self._refresh,
+        )
+
+    def _build_blocks(self) -> None:
+        """The order is the order in which they hear of events and answer questions."""
+        context = self.context
+        self.variables_block = Variables(context)
+        self.security_events = SecurityEvents(context)
+        self.boot = Boot(context, self.boot_reason)
+        self.connector_statuses = ConnectorStatuses(context)
+        self.heartbeat = Heartbeat(context)
+        self.transaction_events = TransactionEvents(context)
+        self.metering = Metering(context)
+        self.authorization = Authorization(context)
+        self.remote_control = RemoteControl(context)
+        self.resets = Resets(context, lambda reason: self.end(Ending.RESTART, reason))
+        self.connection = Connection(context, self.ports.link, self.session)
+
+    # -- life
+
+    def _start(self) -> None:
+        network = self.config.network
+        self.connection.configure(network.url, self.config.password.value, network.security_profile)
+        self.resets.start()
+        if self.safe_mode:
+            log.error("three boots in a row have failed: safe mode, no EVSE offers energy")
+            for evse in self.evses:
+                evse.contained = True
+        self.hardware.start()
+        self.metering.start()
+        again = self.boot_reason in (BootReason.REMOTE_RESET, BootReason.SCHEDULED_RESET)
+        self.events.publish(SecurityHappened("ResetOrReboot" if again else "StartupOfTheDevice"))
+        self.connection.start()
+        self.events.subscribe(CsmsLost, self._on_csms_lost)
+        log.info("station %s started (%s)", self.context.identity.identity, self.boot_reason)
+
+    def _refresh(self) -> None:
+        self.evses.derive()
+        self.hardware.refresh_status()
+
+    def _close_link(self) -> None:
+        if self.session.connected:
+            self._closing = self.reactor.call_later(CLOSE_S, self._close_rest, source="main")
+            self.connection.stop()
+        else:
+            self.connection.stop()
+            self._close_rest()
+
+    def _on_csms_lost(self, _: CsmsLost) -> None:
+        if self.ending is not None:
+            self.store.after_commit(self._close_rest)
+
+    def _close_rest(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if not self.ports.board.stop():
+            log.error("a contactor was not confirmed open")
+        self.reactor.stop()
+        self.on_ended(self.ending or Ending.FAILED)
+
+    _closed = False
+
+    # -- containment
+
+    def _on_failure(self, source: str, error: Exception) -> None:
+        log_failure(source, error)
+        self.contained.count += 1
+        if source == "link":
+            self.session.turn_failed()
+        elif source.startswith("evse:") and source[5:].isdigit():
+            evse = self.evses.find(int(source[5:]))
+            if evse is not None:
+                evse.open_now()
+        now = self.reactor.now()
+        before = self.contained.last_at.get(source)
+        self.contained.last_at[source] = now
+        again = before is not None and now - before < FAILURE_WINDOW_S
+        if again and source.startswith("evse:"):
+            log.critical("%s failed twice within ten minutes; the process ends", source)
+            self.end(Ending.FAILED, None)
+
+    def _notice(self, notice: Notice) -> None:
+        log.warning("%s", notice)
+        if self.ports.on_notice is not None:
+            self.ports.on_notice(notice)

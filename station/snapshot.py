@@ -1,0 +1,90 @@
+"""The live state of a station, as the local API shows it."""
+
+from typing import TYPE_CHECKING, Any
+
+from station.charging.evses import Evse
+from station.charging.rows import TransactionRow
+from station.control import Snapshot
+from station.ocpp.codec import format_timestamp
+
+if TYPE_CHECKING:
+    from station.main import Station
+
+
+def take_snapshot(station: "Station") -> Snapshot:
+    link = station.connection.state
+    outbox = station.outbox
+    return Snapshot(
+        evses=[_evse(station, evse) for evse in station.evses],
+        transactions=[_transaction(station, row) for row in station.transactions.all()],
+        link={
+            "state": link.state,
+            "since": format_timestamp(station.clock.utc_at(link.since)),
+            "address": link.address,
+            "last_error": link.last_error,
+        },
+        registration=str(station.session.registration),
+        queue={
+            "depth": len(outbox),
+            "transaction_events": outbox.transaction_rows,
+            "undelivered": outbox.undelivered,
+            "bytes": outbox.total_bytes,
+        },
+        limits={str(evse.id): evse.limit_a() for evse in station.evses},
+        station={
+            "identity": station.context.identity.identity,
+            "boot_reason": str(station.boot_reason),
+            "time": format_timestamp(station.clock.utc()),
+            "clock": station.clock.trust.name,
+            "store": str(station.store.health),
+            "safe_mode": station.safe_mode,
+            "contained_failures": station.contained.count,
+        },
+    )
+
+
+def _evse(station: "Station", evse: Evse) -> dict[str, Any]:
+    report, reading = evse.report, station.ports.board.reading(evse.id)
+    row = station.transactions.on_evse(evse.id)
+    return {
+        "id": evse.id,
+        "pilot": str(report.pilot),
+        "contactor_closed": report.contactor_closed,
+        "locked": report.locked,
+        "offered_a": report.limit_a,
+        "drawing": report.drawing,
+        "current_a": [] if reading is None else list(reading.current_a),
+        "power_w": None if reading is None else reading.power_w,
+        "energy_wh": None if reading is None else reading.energy_wh,
+        "soc_percent": None if reading is None else reading.soc_percent,
+        "bay_occupied": report.bay_occupied,
+        "faults": sorted(str(fault.name) for fault in report.faults),
+        "authorized": station.transactions.grant_of(evse.id) is not None,
+        "transaction_id": None if row is None else row.id,
+        "connectors": [
+            {
+                "id": connector.id,
+                "type": connector.type,
+                "status": str(evse.connector_status(connector.id)),
+                "plugged": report.plugged and report.connector == connector.id,
+            }
+            for connector in evse.description.connectors
+        ],
+    }
+
+
+def _transaction(station: "Station", row: TransactionRow) -> dict[str, Any]:
+    reading = station.ports.board.reading(row.evse_id) if row.evse_id is not None else None
+    known = reading is not None and row.begin_wh is not None
+    return {
+        "id": row.id,
+        "evse": row.evse_id,
+        "connector": row.connector_id,
+        "charging_state": row.state,
+        "next_seq_no": row.next_seq,
+        "started_at": format_timestamp(row.started_at),
+        "energy_wh": reading.energy_wh - row.begin_wh
+        if known and reading is not None and row.begin_wh is not None
+        else None,
+        "stopping": row.stop is not None,
+    }
