@@ -171,8 +171,7 @@ class SimBoard:
             unit.lease_due = unit.permit_until
             unit.alarm_due = min(unit.lease_due, unit.rest_due)
             unit.alarm = self._call_at(unit.alarm_due, unit.wake)
-            if self.world.is_kept:
-                self._keep(unit)
+            self._keep(unit)
             return
         unit.alarm, unit.alarm_due = None, NO_TIME
         self._look(unit, self._judged(unit))
@@ -196,8 +195,7 @@ class SimBoard:
         unit.lease_due = taken.lease_due
         unit.rest_due = min(taken.rest_due, world.next_due())
         self._arm(unit)
-        if self.world.is_kept:
-            self._keep(unit)
+        self._keep(unit)
         news = unit.news(taken.report)
         if news is not None and self._on_change is not None:
             self._on_change(news)
@@ -212,8 +210,14 @@ class SimBoard:
         unit.alarm = None if due == NO_TIME else self._call_at(due, unit.wake)
 
     def _keep(self, unit: SimUnit) -> None:
-        unit.world.place.lease_until = NEVER if unit.lease_due == NO_TIME else unit.lease_due
-        self.world.save()
+        """Let the world know how long the contactor would stay closed without this process."""
+        until = unit.lease_due
+        if until == NO_TIME:
+            soft_at = unit.state.since.soft_at
+            until = NEVER if soft_at is None else soft_at + SOFT_STOP_S
+        unit.world.place.lease_until = until
+        if self.world.is_kept:
+            self.world.save()
 
     def _watch_silence(self, unit: SimUnit, now: float) -> None:
         evse = unit.description.id

@@ -69,7 +69,7 @@ class Place:
     offer_a: float = 0.0
     phases: int = 3
     lease_until: float = NEVER
-    """When the board opens unless the core renews; the process may be killed before."""
+    """When the board opens if nobody tells it anything more; its process may die before."""
     injected: list[FaultName] = field(default_factory=list)
     agenda: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
     """What people will do: due time, name of a method here, arguments."""
