@@ -159,7 +159,7 @@ class EvseSetpoint:
 
 @dataclass(frozen=True)
 class EvseReport:
-    """The present state of one EVSE as the board sees it; posted when any field but *at* changes."""
+    """The state of one EVSE as the board sees it; posted when any field but *at* changes."""
 
     evse: int
     at: float

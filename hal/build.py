@@ -142,7 +142,7 @@ def build_board(
         monotonic,
         readers={id: _create(plan, device, gpio) for id, device in plan.readers.items()},
         outputs=None if outputs_path is None else OutputsFile(outputs_path, lines),
-        heartbeat=None if plan.heartbeat_pin is None else _heartbeat(gpio, plan.heartbeat_pin),
+        heartbeat=None if plan.heartbeat_pin is None else heartbeat(gpio, plan.heartbeat_pin),
     )
 
 
@@ -159,9 +159,12 @@ def _create(plan: BoardPlan, device: DevicePlan, gpio: Gpio) -> Any:
         raise BoardError(f"{plan.path}: {device.table}: {error}") from error
 
 
-def _heartbeat(gpio: Gpio, pin: int) -> Callable[[], None]:
+def heartbeat(gpio: Gpio, pin: int) -> Callable[[], None]:
     """Turns the line over at each call, for a monostable that opens when it rests."""
-    gpio.setup_output(pin, high=False)
+    try:
+        gpio.setup_output(pin, high=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise BoardError(f"heartbeat_pin: line {pin} cannot be driven: {error}") from error
     level = False
 
     def beat() -> None:

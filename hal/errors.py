@@ -1,7 +1,7 @@
 """What drivers raise: a device that failed, or a board description that cannot work."""
 
 
-class HardwareFault(Exception):
+class HardwareFault(Exception):  # noqa: N818 - the word of this domain (style.md)
     """A component did not do what it was told, or could not be reached.
 
     *component* and *problem* become the NotifyEvent the CSMS receives, so both

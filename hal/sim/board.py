@@ -29,7 +29,8 @@ from hal.api import (
 )
 from hal.board import EvseUnit, Outputs
 from hal.interlock import NEVER, NO_TIME, SOFT_STOP_S
-from hal.sim.world import EvseWorld, World
+from hal.sim.place import EvseWorld
+from hal.sim.world import World
 
 log = logging.getLogger(__name__)
 

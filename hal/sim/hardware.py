@@ -17,7 +17,8 @@ from hal.api import (
     TokenPresented,
 )
 from hal.board import EvseUnit
-from hal.sim.world import SIDES, EvseWorld, World
+from hal.sim.place import SIDES, EvseWorld
+from hal.sim.world import World
 
 TOKEN_TYPES = (
     "Central",

@@ -19,7 +19,8 @@ from hal.api import (
 )
 from hal.board import EvseUnit
 from hal.sim.board import SimBoard
-from hal.sim.world import EvseWorld, World
+from hal.sim.place import EvseWorld
+from hal.sim.world import World
 
 log = logging.getLogger(__name__)
 

@@ -18,12 +18,16 @@ from hal.api import (
     EvseReport,
     EvseSetpoint,
     FaultName,
+    MeterReading,
     Power,
+    ReaderDescription,
+    TokenPresented,
 )
 from hal.devices import EvseDevices
 from hal.drivers import gpio_contactor, gpio_pilot
 from hal.drivers.gpio_contactor import GpioContactor
 from hal.drivers.gpio_pilot import GpioPilot
+from hal.errors import HardwareFault
 from hal.make_safe import OutputsFile, read_lines
 from hal.sim.board import sim_board_description
 from hal.sim.hardware import SimHardware
@@ -153,3 +157,50 @@ def test_what_opens_the_contactors_is_written_down_when_the_board_starts(tmp_pat
     rig.board.start(rig.changes.append)
     assert [line.pin for line in read_lines(tmp_path / "outputs.json")] == [10, 20]
     assert rig.board.stop()
+
+
+class FlakyMeter:
+    """Fails at first, as a bus does after power-up."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def read(self, at: float) -> MeterReading:
+        self.reads += 1
+        if self.reads == 1:
+            raise HardwareFault("ElectricalMeter", "no answer")
+        return MeterReading(1, at, 1000 + self.reads, 0.0, (0.0,), (230.0,))
+
+
+class LyingToken:
+    def read(self) -> str | None:
+        return "04A1B2C3"
+
+
+def test_devices_on_buses_have_their_own_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hal.thread_board.METER_PERIOD_S", 0.01)
+    gpio, changes, beats = FakeGpio(), [], []
+    contactor = GpioContactor(gpio, gpio_contactor.Options(coil_pin=1, mirror_pin=2))
+    pilot = GpioPilot(gpio, gpio_pilot.Options(connected_pin=3, ready_pin=4, offer_pin=5))
+    cable = ConnectorDescription(1, "cType2", CableKind.FIXED, has_lock=False)
+    description = BoardDescription(
+        (EvseDescription(1, (cable,), max_current_a=16.0, phases=1),),
+        (ReaderDescription("door", None),),
+    )
+    board = ThreadBoard(
+        description,
+        {1: EvseDevices(contactor, pilot, meter=FlakyMeter())},
+        now,
+        readers={"door": LyingToken()},
+        heartbeat=lambda: beats.append(now()),
+    )
+    rig = Rig(board, lambda: None)
+    board.start(changes.append)
+    rig.wait(lambda: board.reading(1) is not None and len(beats) > 1)
+    rig.wait(lambda: any(isinstance(change, TokenPresented) for change in changes))
+    time.sleep(0.15)
+    assert board.stop()
+    tokens = [change for change in changes if isinstance(change, TokenPresented)]
+    assert [(token.reader, token.evse, token.id_token) for token in tokens] == [
+        ("door", None, "04A1B2C3")
+    ]

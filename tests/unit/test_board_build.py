@@ -14,7 +14,7 @@ from hal.api import (
     Power,
     ReaderDescription,
 )
-from hal.build import build_board, read_board
+from hal.build import build_board, heartbeat, read_board
 from hal.errors import BoardError
 from tests.unit.hal_fakes import FakeGpio, VirtualTime
 
@@ -93,6 +93,19 @@ def test_the_example_board_charges_through_its_lines() -> None:
     gpio.levels[25] = False
     assert [fault.name for fault in unit.poll(0.04).faults] == [FaultName.RESIDUAL_CURRENT]
     assert gpio.levels[17] is False
+
+
+def test_the_heartbeat_turns_its_line_over_at_every_beat(path: Path) -> None:
+    gpio = FakeGpio()
+    beat = heartbeat(gpio, 5)
+    levels = []
+    for _ in range(4):
+        beat()
+        levels.append(gpio.levels[5])
+    assert levels == [True, False, True, False]
+    gpio.broken.add(5)
+    with pytest.raises(BoardError, match="heartbeat_pin: line 5"):
+        heartbeat(gpio, 5)
 
 
 def test_one_current_above_the_offer_of_the_pilot_controller_is_needed(path: Path) -> None:
