@@ -158,6 +158,18 @@ def config_dir() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parent.parent / "config"
 
 
+def board_path(name: str) -> Path:
+    """The board file of that path, of /etc/joulepost/boards, or of the package."""
+    given = Path(name)
+    if given.is_absolute() or given.exists():
+        return given
+    for folder in (INSTALLED.parent / "boards", config_dir() / "boards"):
+        for candidate in (folder / name, folder / f"{name}.toml"):
+            if candidate.is_file():
+                return candidate
+    return given
+
+
 def load_config(*files: Path) -> StationConfig:
     """Read *files*, the later ones win, and check what only the whole can tell."""
     values: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}

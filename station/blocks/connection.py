@@ -117,7 +117,7 @@ class Connection:
         self._slot_index = 0
         self._slot_failures = 0
         self._wait_s = 0.0
-        self._closed_by: LinkProblem | None = None
+        self._heard_at = float("-inf")
         self.state = LinkState("down", context.reactor.now(), "", "")
         for variable in (
             WAIT_MINIMUM,
@@ -201,13 +201,13 @@ class Connection:
         if fact.generation != self._generation:
             return
         if isinstance(fact, FrameIn):
+            self._heard_at = self._context.reactor.now()
             self._session.frame(fact)
         elif isinstance(fact, LinkUp):
             self._on_up(fact)
         elif isinstance(fact, LinkDown):
             self._on_down(fact)
         else:
-            self._cancel_pings()
             self._arm_ping()
 
     def _on_up(self, fact: LinkUp) -> None:
@@ -269,6 +269,10 @@ class Connection:
         ]
 
     def _no_pong(self) -> None:
+        """No pong, but frames: it lives, and a busy station may have kept the pong waiting."""
+        if self._heard_at > self._context.reactor.now() - PONG_TIMEOUT_S:
+            self._arm_ping()
+            return
         self._link.abort(self._generation, LinkProblem.PONG_TIMEOUT)
 
     def _cancel_pings(self) -> None:

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if args.check:
         print(f"{args.config}: good")
         return 0
-    from station.main import run_station
+    from station.process import run_station
 
     return act_on(run_station(config))
 

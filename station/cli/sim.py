@@ -134,7 +134,7 @@ def _add_hardware(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     config = build_config(args)
-    from station.main import run_station
+    from station.process import run_station
 
     ending = run_station(config)
     from station.cli.ending import act_on  # after the boot

@@ -101,10 +101,10 @@ class Database:
         if self._connection is None:
             if self._path is not None:
                 create_file(self._path)
-            self._connection = self._prepare(self._path)
+            self._connection = self._prepare(self._path, keep_copy=True)
         return self._connection
 
-    def _prepare(self, path: Path | None) -> sqlite3.Connection:
+    def _prepare(self, path: Path | None, *, keep_copy: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(
             MEMORY if path is None else path,
             timeout=BUSY_S,
@@ -118,7 +118,8 @@ class Database:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
                 connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_PAGES * 4096}")
-            migrate(connection, path, self._migrations or find_migrations())
+            steps = self._migrations or find_migrations()
+            migrate(connection, path if keep_copy else None, steps)
         except BaseException:
             connection.close()
             raise
@@ -162,7 +163,7 @@ class Database:
         copy = None
         try:
             copy = copy_to_memory(path)
-            self._connection = self._prepare(copy)
+            self._connection = self._prepare(copy, keep_copy=False)
             opening = load_opening(self._connection)
         except (sqlite3.Error, OSError) as error:
             opening, problem = Opening(blind=True), f"{problem}; {error}"

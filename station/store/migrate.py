@@ -41,7 +41,7 @@ def find_migrations(folder: Path = FOLDER) -> list[Migration]:
 
 
 def migrate(connection: sqlite3.Connection, path: Path | None, steps: list[Migration]) -> None:
-    """Take every step that is missing; *path* is None for a database in memory."""
+    """Take every step that is missing; a copy is kept beside *path*, if given."""
     version = read_version(connection)
     newest = steps[-1].version
     if version > newest:

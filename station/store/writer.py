@@ -41,8 +41,9 @@ class Writer:
         self._serial = 0
         self._damaged = False
         self._needs_whole = False
+        self._back_off_s = 0.0
         self.retry_s = 0.0
-        """How long to wait before the next attempt; 0 while the disk is well."""
+        """How long to wait before the next attempt; 0 when there is no need to wait."""
         self.groups = 0
         """Transactions that succeeded (metrics)."""
 
@@ -50,7 +51,7 @@ class Writer:
         self._reports = reports
         opening = self._disk.open()
         if opening.health is StoreHealth.VOLATILE:
-            self.retry_s = self._retry_first_s
+            self.retry_s = self._back_off_s = self._retry_first_s
             self._damaged = opening.blind
         return opening
 
@@ -77,7 +78,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever it is, the station goes on from memory
             return self._fail(error)
         self._pending = {}
-        self.retry_s = 0.0
+        self.retry_s = self._back_off_s = 0.0
         self.groups += 1
         return self._reports.on_durable, self._serial
 
@@ -108,14 +109,16 @@ class Writer:
         problem = self._disk.replace()
         self._damaged = False
         self._needs_whole = True
+        self.retry_s = 0.0
         log.error("%s; the store begins anew", problem)
         return self._reports.on_replaced, problem
 
     def _fail(self, error: Exception) -> Report:
         assert self._reports is not None
-        if not self.retry_s:
+        if not self._back_off_s:
             log.error("the store takes nothing: %s", error)
         self._disk.close()
         self._damaged = self._damaged or is_corrupt(error)
-        self.retry_s = min(self.retry_s * 2 or self._retry_first_s, RETRY_LAST_S)
+        self._back_off_s = min(self._back_off_s * 2 or self._retry_first_s, RETRY_LAST_S)
+        self.retry_s = self._back_off_s
         return self._reports.on_failed, str(error)

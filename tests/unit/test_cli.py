@@ -27,10 +27,10 @@ file = "my-board.toml"
 
 
 class FakeMain(types.ModuleType):
-    """station.main without a station: remembers the configuration, ends as it is told."""
+    """station.process without a station: remembers the configuration, ends as it is told."""
 
     def __init__(self) -> None:
-        super().__init__("station.main")
+        super().__init__("station.process")
         self.configs: list[StationConfig] = []
         self.ending = endings.STOP
 
@@ -42,7 +42,7 @@ class FakeMain(types.ModuleType):
 @pytest.fixture
 def fake_main(monkeypatch: pytest.MonkeyPatch) -> FakeMain:
     fake = FakeMain()
-    monkeypatch.setitem(sys.modules, "station.main", fake)
+    monkeypatch.setitem(sys.modules, "station.process", fake)
     return fake
 
 
@@ -236,7 +236,7 @@ def run_station(config):
     print(os.getpid(), was_restarted(), config.sim.seed, flush=True)
     return "stop" if was_restarted() else "restart"
 
-sys.modules["station.main"] = types.SimpleNamespace(run_station=run_station)
+sys.modules["station.process"] = types.SimpleNamespace(run_station=run_station)
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -276,7 +276,7 @@ HEAVY = ("cryptography", "websockets", "ocpp", "http.server", "tomllib", "serial
 def test_a_boot_imports_no_more_than_it_needs() -> None:
     program = (
         "import sys; from station.cli import main; import types\n"
-        "sys.modules['station.main'] = types.SimpleNamespace(run_station=lambda config: 'stop')\n"
+        "sys.modules['station.process'] = types.SimpleNamespace(run_station=lambda config: 'stop')\n"
         "code = main(['sim'])\n"
         f"print([name for name in {HEAVY} if name in sys.modules], code)"
     )

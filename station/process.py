@@ -1,0 +1,241 @@
+"""One station as a process: threads, files, signals and the real clock around `main.Station`."""
+
+import fcntl
+import gc
+import logging
+import os
+import random
+import secrets
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hal.api import Board
+from station.config import ConfigError, StationConfig
+from station.control import SimControls, Snapshot
+from station.device_model import Notice, Problem, Source
+from station.env import Env
+from station.io import logs
+from station.io.csms_link import ThreadLink
+from station.io.watchdog import Watchdog
+from station.io.worker import ThreadLanes
+from station.life import Ending
+from station.link import Link
+from station.main import Ports, Station
+from station.reactor import Reactor
+from station.store.database import Database
+from station.store.thread_store import ThreadStore
+
+log = logging.getLogger(__name__)
+
+KERNEL_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+RUN_DIR = Path("/run/joulepost")
+LAST_END = RUN_DIR / "last_end"
+"""What the service manager said of the last end ($SERVICE_RESULT), written by ExecStopPost."""
+PUBLISH_S = 0.05
+"""The live state for the web is at most so old."""
+AFTER_BOOT_S = 0.3
+"""What a boot does not need (web server, garbage freeze) begins so long after the start."""
+STOP_S = 5.0
+
+
+@dataclass
+class Hardware:
+    """What differs between the real station and the simulator."""
+
+    board: Board
+    link: Link
+    boot_id: str
+    controls: SimControls | None = None
+
+
+def run_station(config: StationConfig) -> Ending:
+    """Run until the station ends; raises ConfigError for what cannot be used."""
+    state_dir = Path(config.station.state_dir)
+    with ExitStack() as stack:
+        _lock(state_dir, stack)
+        sink = logs.configure(
+            os.environ,
+            sys.stderr,
+            level=logging.getLevelName(config.logging.level.upper()),
+            frames=config.logging.frames,
+        )
+        stack.callback(sink.stop, 1.0)
+        return Process(config, state_dir).run()
+
+
+class Process:
+    """Builds the ports, runs the station, and takes everything down again."""
+
+    def __init__(self, config: StationConfig, state_dir: Path) -> None:
+        self._config, self._state_dir = config, state_dir
+        self._reactor = Reactor(time.monotonic)
+        self._lanes = ThreadLanes(self._reactor.post)
+        self._watchdog = Watchdog(os.environ)
+        hardware = self._hardware()
+        self._hardware_parts = hardware
+        database = Database(state_dir / "station.db")
+        backend = ThreadStore(database, self._reactor.post, time.monotonic)
+        env = Env(
+            monotonic=time.monotonic,
+            utc=lambda: datetime.now(UTC),
+            rng=random.Random(self._seed()),
+            new_id=_new_uuid,
+            boot_id=hardware.boot_id,
+            lane=self._lanes,
+        )
+        ports = Ports(
+            board=hardware.board,
+            link=hardware.link,
+            backend=backend,
+            watchdog_fired=_watchdog_fired(),
+            on_notice=self._on_notice,
+        )
+        self.station = Station(config, env, ports, self._reactor)
+        self._view = _View(self.station, self._reactor)
+        self._web: Callable[[], None] | None = None
+
+    def run(self) -> Ending:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.station.stop())
+        self.station.start()
+        self._reactor.call_later(AFTER_BOOT_S, self._after_boot, source="main")
+        try:
+            ending = self.station.run()
+        finally:
+            self._watchdog.stopping()
+            if self._web is not None:
+                self._web()
+            self._hardware_parts.link.stop(1.0)
+            self._lanes.stop(1.0)
+            if not self.station.store.stop(STOP_S):
+                log.error("the store did not finish in time")
+        return ending
+
+    def _hardware(self) -> Hardware:
+        if self._config.sim is not None:
+            from station.simulator import simulated_hardware
+
+            return simulated_hardware(self._config, self._state_dir, kernel_boot_id())
+        from hal.build import build_board, read_board
+        from hal.errors import BoardError, HardwareFault
+        from station.config import board_path
+
+        try:
+            plan = read_board(board_path(self._config.board.file))
+            board = build_board(plan, time.monotonic, outputs_path=RUN_DIR / "outputs.json")
+        except (BoardError, HardwareFault) as error:
+            raise ConfigError(str(error)) from error
+        return Hardware(board=board, link=ThreadLink(), boot_id=kernel_boot_id())
+
+    def _seed(self) -> int:
+        sim = self._config.sim
+        if sim is not None and sim.seed is not None:
+            return sim.seed
+        return secrets.randbits(64)
+
+    def _after_boot(self) -> None:
+        """Whatever the first BootNotification need not wait for."""
+        gc.collect()
+        gc.freeze()
+        self._watchdog.ready()
+        self._pet()
+        if self._config.listen is not None:
+            self._lanes("web").submit(self._start_web, self._web_started)
+
+    def _start_web(self) -> str:
+        from station.web.server import WebServer
+
+        listen = self._config.listen
+        assert listen is not None
+        self._view.publish_soon()
+        server = WebServer(self._view, self._hardware_parts.controls, listen.host, listen.port)
+        server.start()
+        self._web = server.stop
+        return server.url
+
+    def _web_started(self, result: str | BaseException) -> None:
+        if isinstance(result, BaseException):
+            log.error("the local API cannot listen on %s: %s", self._config.web.listen, result)
+            return
+        log.info("the local API listens on %s", result)
+        if self._config.sim is not None:
+            print(f"simulator API on {result}", flush=True)
+
+    def _pet(self) -> None:
+        """From the core, after a whole cycle: the service manager sees that it lives."""
+        self._watchdog.pet()
+        if self._watchdog.interval_s is not None:
+            self._reactor.call_later(self._watchdog.interval_s, self._pet, source="watchdog")
+
+    def _on_notice(self, notice: Notice) -> None:
+        if notice.source is Source.CONFIGURATION and notice.problem is not Problem.OVERRULED:
+            raise ConfigError(f"[variables] {notice}")
+        if notice.source is Source.PRESET:
+            print(f"--variables: {notice}; skipped", file=sys.stderr)
+
+
+class _View:
+    """Implements StationView: the core publishes a snapshot after turns, threads read it."""
+
+    def __init__(self, station: Station, reactor: Reactor) -> None:
+        self._station, self._reactor = station, reactor
+        self._snapshot = station.snapshot()
+        self._due = False
+
+    def snapshot(self) -> Snapshot:
+        return self._snapshot
+
+    def inbox_depth(self) -> int:
+        return self._reactor.inbox_depth
+
+    def publish_soon(self) -> None:
+        """From now on every turn is followed by a snapshot, at most PUBLISH_S later."""
+        self._reactor.on_turn = self._on_turn
+        self._reactor.post(self._publish, source="snapshot")
+
+    def _on_turn(self, source: str, lateness_s: float) -> None:  # noqa: ARG002
+        if not self._due and source != "snapshot":
+            self._due = True
+            self._reactor.call_later(PUBLISH_S, self._publish, source="snapshot")
+
+    def _publish(self) -> None:
+        self._due = False
+        self._snapshot = self._station.snapshot()
+
+
+def kernel_boot_id() -> str:
+    try:
+        return KERNEL_BOOT_ID.read_text().strip()
+    except OSError:
+        return "unknown"
+
+
+def _new_uuid() -> str:
+    return str(uuid.uuid4())
+
+
+def _watchdog_fired() -> bool:
+    try:
+        return LAST_END.read_text().strip() == "watchdog"
+    except OSError:
+        return False
+
+
+def _lock(state_dir: Path, stack: ExitStack) -> None:
+    """One process per state folder: two would ruin each other's queue."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        lock = stack.enter_context((state_dir / "lock").open("w"))
+    except OSError as error:
+        raise ConfigError(f"state folder {state_dir}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise ConfigError(f"state folder {state_dir} is in use by another station") from error
