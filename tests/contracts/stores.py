@@ -4,16 +4,16 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from station.reactor import Reactor
 from station.records import Record, StoreHealth, Table
-from station.store.backend import Blob, Disk, Opening
+from station.store.backend import Disk
 from station.store.core_store import CoreStore
 from station.store.database import MEMORY, Database
-from station.store.inline_store import InlineStore
+from station.store.inline_store import FaultyDisk, InlineStore
 from station.store.memory_disk import MemoryDisk
 from station.store.thread_store import ThreadStore
 from station.store.units import Unit
@@ -55,36 +55,21 @@ class SteppedReactor(Reactor):
         self.time = until
 
 
-class GatedDisk:
+class GatedDisk(FaultyDisk):
     """A disk that can be held up, refuse, or die with its process."""
 
     def __init__(self, disk: Disk) -> None:
+        super().__init__(disk)
         self.disk = disk
         self.gate = threading.Event()
         self.gate.set()
-        self.error: Exception | None = None
         self.dead = False
-        self.groups: list[Unit] = []
-
-    def open(self) -> Opening:
-        return self.disk.open()
 
     def apply(self, unit: Unit) -> None:
         self.gate.wait(PATIENCE_S)
         if self.dead:
             raise sqlite3.OperationalError("killed")
-        if self.error is not None:
-            raise self.error
-        self.disk.apply(unit)
-        self.groups.append(dict(unit))
-
-    def read(self, queue: str, ids: Sequence[int]) -> list[Blob]:
-        if self.error is not None:
-            raise self.error
-        return self.disk.read(queue, ids)
-
-    def close(self) -> None:
-        self.disk.close()
+        super().apply(unit)
 
 
 class Harness:

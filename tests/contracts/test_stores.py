@@ -1,5 +1,6 @@
 """What every store promises, whatever lane and disk are below it."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -249,7 +250,55 @@ def test_health_listeners_may_write(harness: Harness) -> None:
     assert harness.rows() == [("a", ""), ("Volatile", ""), ("OK", "")]
 
 
+def test_a_file_damaged_at_run_time_is_replaced_from_memory(harness: Harness) -> None:
+    outbox = Outbox(harness.store)
+    queued = append(harness, outbox, message(1))
+    for key in "ba":
+        harness.put(key, "1")
+    harness.settle()
+    harness.fail_with(damaged())
+    seen: list[str] = []
+    harness.put("c", "1", seen.append, "c")
+    harness.wait_for(lambda: harness.store.health is StoreHealth.VOLATILE)
+    assert seen == ["c"]
+    harness.fail_with(None)
+    harness.wait_for(lambda: harness.store.health is StoreHealth.REPLACED)
+    harness.put("d", "1", seen.append, "d")
+    assert seen == ["c"]
+    harness.settle()
+    assert seen == ["c", "d"]
+    harness.kill()
+    assert harness.rows() == [("b", "1"), ("a", "1"), ("c", "1"), ("d", "1")]
+    outbox = Outbox(harness.store)
+    assert outbox.ids(SendClass.TRANSACTION) == queued
+    assert append(harness, outbox, message(2))[0] > queued[0]
+
+
+def test_messages_that_were_only_on_a_damaged_disk_are_forgotten(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("station.store.outbox.WINDOW", 1)
+    outbox = Outbox(harness.store)
+    ids = append(harness, outbox, message(1), message(2))
+    harness.settle()
+    fetched: list[OutboxRow] = []
+    harness.fail_with(damaged())
+    harness.turn(outbox.fetch, ids, fetched.extend)
+    harness.wait_for(lambda: harness.store.health is not StoreHealth.OK)
+    harness.fail_with(None)
+    harness.wait_for(lambda: harness.store.health is StoreHealth.REPLACED)
+    harness.settle()
+    assert outbox.ids(SendClass.TRANSACTION) == ids[:1]
+    assert "1 queued messages were lost" in caplog.text
+
+
 PAYLOAD = msgspec.Raw(b'{"eventType":"Updated"}')
+
+
+def damaged() -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError("database disk image is malformed")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def message(seq_no: int = 0, **fields: Any) -> OutboxRow:
