@@ -1,6 +1,8 @@
 """What every store promises, whatever lane and disk are below it."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from station.records import OutboxRow, SendClass, StoreHealth
+from station.store.database import Database
 from station.store.outbox import Outbox
-from tests.contracts.stores import FULL, KINDS, NOTES, Harness, Note
+from tests.contracts.stores import FULL, KINDS, NOTES, Harness, Note, VirtualHarness
 
 
 @pytest.fixture(params=KINDS)
@@ -424,6 +427,30 @@ def test_fetching_waits_for_the_disk_and_knows_what_is_not_written_yet(
     harness.turn(outbox.fetch, ids, fetched.extend)
     harness.wait_for(fetched.__len__)
     assert [row.seq_no for row in fetched] == [2]
+
+
+def test_a_process_killed_at_full_speed_leaves_a_prefix_with_all_it_acknowledged(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "station.db"
+    command = [sys.executable, "-m", "tests.contracts.store_victim", str(path)]
+    total = 0
+    for lines in (1, 40, 400):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as victim:
+            assert victim.stdout is not None
+            acknowledged = [int(victim.stdout.readline()) for _ in range(lines)]
+            victim.kill()
+            acknowledged += [int(line) for line in victim.stdout if line.endswith("\n")]
+        assert acknowledged == list(range(total + 1, total + 1 + len(acknowledged)))
+        harness = VirtualHarness(Database(path))
+        rows = dict(harness.rows())
+        total = int(rows.pop("total"))
+        outbox = Outbox(harness.store)
+        entries = [entry.seq_no for _, entry in outbox.entries()]
+        harness.close()
+        assert total >= acknowledged[-1]
+        assert list(rows) == [f"n{number}" for number in range(1, total + 1)]
+        assert entries == list(range(1, total + 1))
 
 
 KEYS = st.sampled_from("abcd")
