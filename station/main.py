@@ -27,7 +27,7 @@ from station.charging.transactions import Transactions
 from station.clock import Clock
 from station.config import StationConfig
 from station.context import Context, Identity
-from station.control import Snapshot
+from station.control import SimControls, Snapshot
 from station.csms.session import CsmsSession
 from station.device_model import VARIABLES, DeviceModel, Notice
 from station.env import Env
@@ -50,6 +50,16 @@ FAILURE_WINDOW_S = 600.0
 FAILED_BOOTS = 3
 CLOSE_S = 5.0
 """Longest wait for the connection to close after the last answer."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What differs between the real station and the simulator."""
+
+    board: Board
+    link: Link
+    boot_id: str
+    controls: SimControls | None = None
 
 
 @dataclass(frozen=True)

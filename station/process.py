@@ -12,13 +12,11 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hal.api import Board
 from station.config import ConfigError, StationConfig
-from station.control import SimControls, Snapshot
+from station.control import Snapshot
 from station.device_model import Notice, Problem, Source
 from station.env import Env
 from station.io import logs
@@ -26,8 +24,7 @@ from station.io.csms_link import ThreadLink
 from station.io.watchdog import Watchdog
 from station.io.worker import ThreadLanes
 from station.life import Ending
-from station.link import Link
-from station.main import Ports, Station
+from station.main import Ports, Station, Surroundings
 from station.reactor import Reactor
 from station.store.database import Database
 from station.store.thread_store import ThreadStore
@@ -43,16 +40,6 @@ PUBLISH_S = 0.05
 AFTER_BOOT_S = 0.3
 """What a boot does not need (web server, garbage freeze) begins so long after the start."""
 STOP_S = 5.0
-
-
-@dataclass
-class Hardware:
-    """What differs between the real station and the simulator."""
-
-    board: Board
-    link: Link
-    boot_id: str
-    controls: SimControls | None = None
 
 
 def run_station(config: StationConfig) -> Ending:
@@ -78,8 +65,8 @@ class Process:
         self._reactor = Reactor(time.monotonic)
         self._lanes = ThreadLanes(self._reactor.post)
         self._watchdog = Watchdog(os.environ)
-        hardware = self._hardware()
-        self._hardware_parts = hardware
+        around = self._surroundings()
+        self._around = around
         database = Database(state_dir / "station.db")
         backend = ThreadStore(database, self._reactor.post, time.monotonic)
         env = Env(
@@ -87,12 +74,12 @@ class Process:
             utc=lambda: datetime.now(UTC),
             rng=random.Random(self._seed()),
             new_id=_new_uuid,
-            boot_id=hardware.boot_id,
+            boot_id=around.boot_id,
             lane=self._lanes,
         )
         ports = Ports(
-            board=hardware.board,
-            link=hardware.link,
+            board=around.board,
+            link=around.link,
             backend=backend,
             watchdog_fired=_watchdog_fired(),
             on_notice=self._on_notice,
@@ -112,13 +99,13 @@ class Process:
             self._watchdog.stopping()
             if self._web is not None:
                 self._web()
-            self._hardware_parts.link.stop(1.0)
+            self._around.link.stop(1.0)
             self._lanes.stop(1.0)
             if not self.station.store.stop(STOP_S):
                 log.error("the store did not finish in time")
         return ending
 
-    def _hardware(self) -> Hardware:
+    def _surroundings(self) -> Surroundings:
         if self._config.sim is not None:
             from station.simulator import simulated_hardware
 
@@ -132,7 +119,7 @@ class Process:
             board = build_board(plan, time.monotonic, outputs_path=RUN_DIR / "outputs.json")
         except (BoardError, HardwareFault) as error:
             raise ConfigError(str(error)) from error
-        return Hardware(board=board, link=ThreadLink(), boot_id=kernel_boot_id())
+        return Surroundings(board=board, link=ThreadLink(), boot_id=kernel_boot_id())
 
     def _seed(self) -> int:
         sim = self._config.sim
@@ -155,7 +142,7 @@ class Process:
         listen = self._config.listen
         assert listen is not None
         self._view.publish_soon()
-        server = WebServer(self._view, self._hardware_parts.controls, listen.host, listen.port)
+        server = WebServer(self._view, self._around.controls, listen.host, listen.port)
         server.start()
         self._web = server.stop
         return server.url

@@ -15,7 +15,7 @@ from station.config import StationConfig
 from station.control import ControlError
 from station.io.csms_link import ThreadLink
 from station.link import FrameIn, Link, LinkDown, LinkFact, LinkProblem, LinkTarget, PongIn
-from station.process import Hardware
+from station.main import Surroundings
 
 HOW = ("close", "reset", "silent")
 
@@ -125,7 +125,7 @@ class Controls:
             raise ControlError(str(error)) from error
 
 
-def simulated_hardware(config: StationConfig, state_dir: Path, kernel_boot_id: str) -> Hardware:
+def simulated_hardware(config: StationConfig, state_dir: Path, kernel_boot_id: str) -> Surroundings:
     """The board, the world that outlives the process, and the hands on both."""
     assert config.sim is not None
     sim = config.sim
@@ -140,7 +140,7 @@ def simulated_hardware(config: StationConfig, state_dir: Path, kernel_boot_id: s
     board = SimBoardThread(description, world, time.monotonic)
     link = CuttableLink(ThreadLink())
     hardware = SimHardware(board, time.monotonic)
-    return Hardware(
+    return Surroundings(
         board=board, link=link, boot_id=boot_id, controls=Controls(hardware, link, power_file)
     )
 
