@@ -24,6 +24,7 @@ check: $(STAMP)        ## lint, format, types, import contracts, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(BIN)/python -m tests.contracts.sizes
 	$(BIN)/python -m pytest -n auto --dist worksteal -q --cov --cov-report=term:skip-covered
 
 conformance: $(STAMP)  ## the certification matrix, from a real test run

@@ -64,8 +64,11 @@ class GatedDisk(FaultyDisk):
         self.gate = threading.Event()
         self.gate.set()
         self.dead = False
+        self.on_apply: Callable[[], object] | None = None
 
     def apply(self, unit: Unit) -> None:
+        if self.on_apply is not None:
+            self.on_apply()
         self.gate.wait(PATIENCE_S)
         if self.dead:
             raise sqlite3.OperationalError("killed")
