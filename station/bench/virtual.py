@@ -25,7 +25,7 @@ from station.env import Env
 from station.life import Ending
 from station.main import Ports, Station
 from station.presets import VariablePreset
-from station.reactor import Reactor
+from station.reactor import Reactor, Timer
 from station.store.backend import Disk
 from station.store.inline_store import InlineStore
 from station.store.memory_disk import MemoryDisk
@@ -34,6 +34,9 @@ T = TypeVar("T")
 
 EPOCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 """A Monday morning: when virtual stations begin unless told otherwise."""
+
+OUTSIDE = frozenset({"board", "wire"})
+"""Sources of timers that stand for other threads and machines: they run while the core hangs."""
 
 
 class VirtualReactor(Reactor):
@@ -48,18 +51,16 @@ class VirtualReactor(Reactor):
     def advance(self, duration_s: float) -> None:
         """Live through *duration_s*, turn by turn."""
         until = self.at + duration_s
-        self.run_ready()
         while True:
-            if self.is_stopped:
+            self.run_ready()
+            if self._stopped:
                 if self.on_stopped is None:
                     break
                 self.on_stopped()
-                self.run_ready()
-            due_at = self.next_due()
-            if due_at is None or due_at > until:
+            elif (due_at := self.next_due()) is None or due_at > until:
                 break
-            self.at = max(self.at, due_at)
-            self.run_ready()
+            elif due_at > self.at:
+                self.at = due_at
         self.at = max(self.at, until)
 
     def clear(self) -> None:
@@ -73,8 +74,24 @@ class VirtualReactor(Reactor):
         self._stopped = False
 
     def freeze(self, duration_s: float) -> None:
-        """Time passes and the core does nothing: a hang, seen from outside."""
-        self.at += duration_s
+        """The core hangs for so long; what is outside it goes on, and its posts wait."""
+        until = self.at + duration_s
+        while (timer := self._next_outside(until)) is not None:
+            self.at = max(self.at, timer.due_at)
+            job, args = timer.job, timer.args
+            timer.cancel()
+            assert job is not None
+            job(*args)
+        self.at = until
+
+    def _next_outside(self, until: float) -> Timer | None:
+        """The earliest timer up to *until* of a source that does not need the core."""
+        outside = (
+            entry
+            for entry in self._timers
+            if entry[2].active and entry[2].source in OUTSIDE and entry[0] <= until
+        )
+        return min(outside, default=(0.0, 0, None))[2]
 
 
 class InlineLane:
