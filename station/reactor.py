@@ -42,15 +42,10 @@ class NoTurns:
 class Timer:
     """A job that is due once; `cancel` may be called at any time, also after it ran."""
 
-    __slots__ = ("args", "due_at", "job", "order", "source")
+    __slots__ = ("args", "due_at", "job", "source")
 
-    def __init__(
-        self, due_at: float, order: int, job: Job | None, args: tuple[Any, ...], source: str
-    ) -> None:
-        self.due_at, self.order, self.job, self.args, self.source = due_at, order, job, args, source
-
-    def __lt__(self, other: "Timer") -> bool:
-        return (self.due_at, self.order) < (other.due_at, other.order)
+    def __init__(self, due_at: float, job: Job | None, args: tuple[Any, ...], source: str) -> None:
+        self.due_at, self.job, self.args, self.source = due_at, job, args, source
 
     def cancel(self) -> None:
         self.job = None
@@ -71,7 +66,7 @@ class Reactor:
         )
         self._urgent: deque[tuple[bool, str, Job, tuple[Any, ...]]] = deque()
         self._normal: deque[tuple[bool, str, Job, tuple[Any, ...]]] = deque()
-        self._timers: list[Timer] = []
+        self._timers: list[tuple[float, int, Timer]] = []
         self._order = 0
         self._stopped = False
         self.keeper: TurnKeeper = NoTurns()
@@ -92,8 +87,8 @@ class Reactor:
 
     def call_at(self, due_at: float, job: Job, *args: Any, source: str | None = None) -> Timer:
         self._order += 1
-        timer = Timer(due_at, self._order, job, args, self.source if source is None else source)
-        heapq.heappush(self._timers, timer)
+        timer = Timer(due_at, job, args, self.source if source is None else source)
+        heapq.heappush(self._timers, (due_at, self._order, timer))
         return timer
 
     def call_later(self, delay_s: float, job: Job, *args: Any, source: str | None = None) -> Timer:
@@ -116,12 +111,17 @@ class Reactor:
 
     def run_ready(self) -> None:
         """Run every turn that is ready now, urgent facts first, and the timers that are due."""
+        inbox = self._inbox
         while not self._stopped:
-            self._drain(0.0)
+            if not inbox.empty():
+                self._drain(0.0)
             if self._urgent:
                 self._run_posted(self._urgent.popleft())
             elif (timer := self._due()) is not None:
-                self._run_timer(timer)
+                job, args = timer.job, timer.args
+                timer.job, timer.args = None, ()
+                assert job is not None
+                self._turn(timer.source, job, args)
             elif self._normal:
                 self._run_posted(self._normal.popleft())
             else:
@@ -130,9 +130,12 @@ class Reactor:
     def next_due(self) -> float | None:
         """When the earliest timer is due; None when there is none."""
         timers = self._timers
-        while timers and timers[0].job is None:
+        while timers:
+            due_at, _, timer = timers[0]
+            if timer.job is not None:
+                return due_at
             heapq.heappop(timers)
-        return timers[0].due_at if timers else None
+        return None
 
     @property
     def inbox_depth(self) -> int:
@@ -156,17 +159,19 @@ class Reactor:
             return
 
     def _due(self) -> Timer | None:
-        due_at = self.next_due()
-        if due_at is None or due_at > self._monotonic():
-            return None
-        return heapq.heappop(self._timers)
-
-    def _run_timer(self, timer: Timer) -> None:
-        job, args = timer.job, timer.args
-        timer.cancel()
-        if job is not None:
-            self.lateness_s = self._monotonic() - timer.due_at
-            self._turn(timer.source, job, args)
+        """Take the earliest timer that is due and not cancelled."""
+        timers = self._timers
+        now = self._monotonic()
+        while timers:
+            due_at, _, timer = timers[0]
+            if timer.job is None:
+                heapq.heappop(timers)
+            elif due_at > now:
+                return None
+            else:
+                self.lateness_s = now - due_at
+                return heapq.heappop(timers)[2]
+        return None
 
     def _run_posted(self, item: tuple[bool, str, Job, tuple[Any, ...]]) -> None:
         self._turn(item[1], item[2], item[3])

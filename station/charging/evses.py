@@ -241,13 +241,17 @@ class Evses:
 
     def keep_renewing(self) -> None:
         """Arm the renewal while anything is offered."""
-        if self._renewal is None and any(evse.is_offering for evse in self):
-            self._renewal = self._reactor.call_later(RENEW_S, self._renew, source="permission")
+        if self._renewal is not None:
+            return
+        for evse in self._evses.values():
+            if evse.wanted.power is Power.OFFER:
+                self._renewal = self._reactor.call_later(RENEW_S, self._renew, source="permission")
+                return
 
     def _renew(self) -> None:
         now = self._reactor.now()
         late = self._reactor.lateness_s > LATE_S
         self._renewal = None
-        for evse in self:
+        for evse in self._evses.values():
             evse.renew(now, late=late)
         self.keep_renewing()
