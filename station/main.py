@@ -34,6 +34,7 @@ from station.env import Env
 from station.events import CsmsLost, EventBus, SecurityHappened
 from station.life import PROCESS, Ending, ProcessRow, boot_reason
 from station.link import Link
+from station.metrics import Metrics
 from station.ocpp.messages.provisioning import BootReason
 from station.ocpp.messages.transactions import Reason, TriggerReason
 from station.reactor import Reactor, log_failure
@@ -89,7 +90,9 @@ class Station:
         self.config, self.env, self.ports, self.reactor = config, env, ports, reactor
         self.events = EventBus()
         self.clock = Clock(env, reactor)
+        self.metrics = Metrics()
         self.store = CoreStore(reactor, ports.backend)
+        self.store.on_latency = self.metrics.commit.add
         self.outbox = Outbox(self.store)
         self.variables = DeviceModel(self.store.table(VARIABLES))
         first_start.configure(self.variables, config.variables)

@@ -175,6 +175,8 @@ class _View:
         self._station, self._reactor = station, reactor
         self._snapshot = station.snapshot()
         self._due = False
+        self._wanted = False
+        reactor.on_turn = self.on_turn
 
     def snapshot(self) -> Snapshot:
         return self._snapshot
@@ -184,11 +186,15 @@ class _View:
 
     def publish_soon(self) -> None:
         """From now on every turn is followed by a snapshot, at most PUBLISH_S later."""
-        self._reactor.on_turn = self._on_turn
+        self._wanted = True
         self._reactor.post(self._publish, source="snapshot")
 
-    def _on_turn(self, source: str, lateness_s: float) -> None:  # noqa: ARG002
-        if not self._due and source != "snapshot":
+    def on_turn(self, source: str, late_s: float, took_s: float) -> None:
+        metrics = self._station.metrics
+        metrics.turn.add(took_s)
+        if late_s > 0.0:
+            metrics.lag.add(late_s)
+        if self._wanted and not self._due and source != "snapshot":
             self._due = True
             self._reactor.call_later(PUBLISH_S, self._publish, source="snapshot")
 

@@ -21,6 +21,9 @@ Job = Callable[..., Any]
 LATE_S = 0.5
 """A loop this late withholds permission to charge (safety rule: see charging.permission)."""
 
+SLOW_S = 0.05
+"""A turn longer than this is named in the log."""
+
 
 class TurnKeeper(Protocol):
     """Ends turns: makes what they wrote durable, or undoes it."""
@@ -71,8 +74,8 @@ class Reactor:
         self._stopped = False
         self.keeper: TurnKeeper = NoTurns()
         self.on_failure: Callable[[str, Exception], None] = log_failure
-        self.on_turn: Callable[[str, float], None] | None = None
-        """Told the source and the lateness in seconds of every turn (metrics)."""
+        self.on_turn: Callable[[str, float, float], None] | None = None
+        """Told the source, the lateness and the duration in seconds of every turn."""
         self.source = ""
         """The source of the turn that runs now."""
         self.lateness_s = 0.0
@@ -121,7 +124,7 @@ class Reactor:
                 job, args = timer.job, timer.args
                 timer.job, timer.args = None, ()
                 assert job is not None
-                self._turn(timer.source, job, args)
+                self._turn(timer.source, job, args, self.lateness_s)
             elif self._normal:
                 self._run_posted(self._normal.popleft())
             else:
@@ -176,18 +179,20 @@ class Reactor:
     def _run_posted(self, item: tuple[bool, str, Job, tuple[Any, ...]]) -> None:
         self._turn(item[1], item[2], item[3])
 
-    def _turn(self, source: str, job: Job, args: tuple[Any, ...]) -> None:
+    def _turn(self, source: str, job: Job, args: tuple[Any, ...], late_s: float = 0.0) -> None:
         self.source = source
-        if self.on_turn is not None:
-            self.on_turn(source, self.lateness_s)
+        began = self._monotonic()
         try:
             job(*args)
         except Exception as error:  # noqa: BLE001 - the one place where a turn is contained
             self.keeper.abandon()
             self.on_failure(source, error)
-            self.keeper.commit()
-        else:
-            self.keeper.commit()
+        self.keeper.commit()
+        took_s = self._monotonic() - began
+        if took_s > SLOW_S:
+            log.warning("a turn of %s took %.0f ms", source or "the core", took_s * 1000)
+        if self.on_turn is not None:
+            self.on_turn(source, late_s, took_s)
 
 
 def log_failure(source: str, error: Exception) -> None:

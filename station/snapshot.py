@@ -39,6 +39,7 @@ def take_snapshot(station: "Station") -> Snapshot:
             "store": str(station.store.health),
             "safe_mode": station.safe_mode,
             "contained_failures": station.contained.count,
+            "metrics": station.metrics.told(),
         },
     )
 

@@ -1,0 +1,44 @@
+"""Counters from day one: how late the core runs, how long commits take, what was contained."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Peak:
+    """Count, sum and worst of one duration in seconds."""
+
+    count: int = 0
+    total_s: float = 0.0
+    worst_s: float = 0.0
+
+    def add(self, duration_s: float) -> None:
+        self.count += 1
+        self.total_s += duration_s
+        self.worst_s = max(self.worst_s, duration_s)
+
+    def told(self) -> dict[str, float]:
+        mean_s = self.total_s / self.count if self.count else 0.0
+        return {
+            "count": self.count,
+            "mean_ms": round(mean_s * 1000, 2),
+            "worst_ms": round(self.worst_s * 1000, 2),
+        }
+
+
+@dataclass
+class Metrics:
+    """Of one process; the core writes, the snapshot reads."""
+
+    turn: Peak = field(default_factory=Peak)
+    """How long turns take."""
+    lag: Peak = field(default_factory=Peak)
+    """How late timers are served."""
+    commit: Peak = field(default_factory=Peak)
+    """From the end of a turn until its unit is durable."""
+
+    def told(self) -> dict[str, dict[str, float]]:
+        return {
+            "turn": self.turn.told(),
+            "lag": self.lag.told(),
+            "commit": self.commit.told(),
+        }
