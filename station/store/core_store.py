@@ -160,9 +160,9 @@ class CoreStore:
     def _set_health(self, health: StoreHealth) -> None:
         if health is self.health:
             return
-        log.warning("the store is %s (was %s) %s", health, self.health, self.last_problem)
-        self.health = health
         if health is StoreHealth.OK:
             self.last_problem = ""
+        log.warning("the store is %s (was %s) %s", health, self.health, self.last_problem)
+        self.health = health
         for callback in self._listeners:
             callback(health)

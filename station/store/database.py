@@ -5,7 +5,6 @@ cuts, WAL with NORMAL (a common default) in none.
 """
 
 import logging
-import shutil
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from station.records import StoreHealth
 from station.store.backend import Blob, Opening
-from station.store.files import copy_to_memory, create_file, set_aside
+from station.store.files import copy_to_memory, create_file, remove_copy, set_aside
 from station.store.loading import load_opening
 from station.store.migrate import Migration, find_migrations, migrate
 from station.store.units import Key, Unit, is_queue
@@ -170,7 +169,7 @@ class Database:
         finally:
             self.close()
             if copy is not None:
-                shutil.rmtree(copy.parent, ignore_errors=True)
+                remove_copy(copy)
         return replace(opening, health=StoreHealth.VOLATILE, detail=problem)
 
     def _statements(

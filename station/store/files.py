@@ -1,8 +1,6 @@
 """The few things done to files beside SQLite: creating, syncing, setting aside."""
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 KEPT_ASIDE = 5
@@ -49,6 +47,9 @@ def set_aside(path: Path) -> Path:
 
 def copy_to_memory(path: Path) -> Path:
     """A copy of a database that cannot be opened where it is, in a new directory in memory."""
+    import shutil
+    import tempfile
+
     memory = Path("/dev/shm")  # noqa: S108 - a private directory is made inside
     directory = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
     copy = directory / path.name
@@ -57,6 +58,12 @@ def copy_to_memory(path: Path) -> Path:
         if source.exists():
             shutil.copyfile(source, copy.with_name(copy.name + suffix))
     return copy
+
+
+def remove_copy(copy: Path) -> None:
+    import shutil
+
+    shutil.rmtree(copy.parent, ignore_errors=True)
 
 
 def _numbers_aside(path: Path) -> list[int]:

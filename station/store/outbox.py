@@ -8,9 +8,8 @@ no second row. "Everything queued so far is offline" is one number.
 """
 
 import logging
-from collections import Counter
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -19,6 +18,7 @@ from msgspec.structs import replace
 from station.records import OutboxRow, Record, SendClass, Table, UndeliveredRow
 from station.store.backend import WINDOW, Blob, Entry
 from station.store.core_store import CoreStore
+from station.store.lines import TransactionLines, following
 from station.store.units import OUTBOX, QUARANTINE, UNDELIVERED
 
 log = logging.getLogger(__name__)
@@ -43,48 +43,6 @@ class OutboxState(Record, frozen=True, kw_only=True):
 STATE = Table("outbox_state", OutboxState, key=lambda _: "")
 
 
-class Lines:
-    """The ids of transaction events, in order: what waited while offline, and what is live."""
-
-    def __init__(self, offline_id: int) -> None:
-        self.offline_id = offline_id
-        self.queued: Counter[str] = Counter()
-        """Events by transaction, and of those the ones in the backlog."""
-        self._past: Counter[str] = Counter()
-        self._backlog: dict[int, None] = {}
-        self._live: dict[int, str] = {}
-
-    def add(self, row_id: int, transaction_id: str) -> None:
-        self.queued[transaction_id] += 1
-        if row_id <= self.offline_id:
-            self._backlog[row_id] = None
-            self._past[transaction_id] += 1
-        else:
-            self._live[row_id] = transaction_id
-
-    def drop(self, row_id: int, transaction_id: str) -> None:
-        if row_id in self._backlog:
-            del self._backlog[row_id]
-            _decrease(self._past, transaction_id)
-        elif row_id in self._live:
-            del self._live[row_id]
-        else:
-            return
-        _decrease(self.queued, transaction_id)
-
-    def head(self, send_class: SendClass) -> int | None:
-        if send_class is SendClass.BACKLOG:
-            return next(iter(self._backlog), None)
-        past = self._past
-        return next((row_id for row_id, name in self._live.items() if name not in past), None)
-
-
-def _decrease(counter: Counter[str], name: str) -> None:
-    counter[name] -= 1
-    if counter[name] <= 0:
-        del counter[name]
-
-
 class Outbox:
     """Only from the core; writes belong to the unit of the present turn."""
 
@@ -94,12 +52,13 @@ class Outbox:
         self._states = store.table(STATE)
         opening = store.opening
         self._index = opening.outbox
-        self._classes: dict[SendClass, dict[int, None]] = {each: {} for each in SendClass}
+        self._classes: dict[SendClass, list[int]] = {each: [] for each in SendClass}
+        """Ids of each class, sorted: taking the first of 100,000 moves 0.8 MB, 20 µs."""
         self._blobs = opening.window
         self._undelivered = opening.undelivered
         self._total_bytes = 0
         self._last_id = self._state.reserved_id
-        self._lines = Lines(-1)
+        self._lines = TransactionLines(self._index, self._classes[SendClass.TRANSACTION])
         self._fetching = False
         self.on_fetched: Callable[[], Any] = _nothing
         """Told when a head that was not in memory has arrived."""
@@ -124,10 +83,11 @@ class Outbox:
 
     def ids(self, send_class: SendClass, count: int | None = None) -> list[int]:
         """The first *count* messages of a class, in order."""
-        return list(islice(self._classes[send_class], count))
+        return self._classes[send_class][:count]
 
     def first(self, send_class: SendClass) -> int | None:
-        return next(iter(self._classes[send_class]), None)
+        ids = self._classes[send_class]
+        return ids[0] if ids else None
 
     def head(self, send_class: SendClass) -> OutboxRow | None:
         """The message of a class to send next; None when there is none or it is being fetched.
@@ -135,8 +95,11 @@ class Outbox:
         BACKLOG is what class TRANSACTION holds from before the last link change; a live
         event waits while its own transaction still has such a past.
         """
-        if send_class in (SendClass.TRANSACTION, SendClass.BACKLOG):
-            row_id = self._tell_apart().head(send_class)
+        self._lines.split_at(self._state.offline_id)
+        if send_class is SendClass.BACKLOG:
+            row_id = self._lines.first_backlog()
+        elif send_class is SendClass.TRANSACTION:
+            row_id = self._lines.first_live()
         else:
             row_id = self.first(send_class)
         if row_id is None:
@@ -144,42 +107,31 @@ class Outbox:
         row = self.get(row_id)
         if row is None and row_id in self._index and not self._fetching:
             self._fetching = True
-            self.fetch(self.ids(self._index[row_id].send_class, FETCH_BATCH), self._on_heads)
+            ids = self._classes[self._index[row_id].send_class]
+            self.fetch(following(ids, row_id, FETCH_BATCH), self._on_heads)
         return row
 
     def has_transaction(self, transaction_id: str) -> bool:
         """Whether events of this transaction are queued."""
-        return self._tell_apart().queued[transaction_id] > 0
+        return self._lines.has(transaction_id)
 
     @property
     def transaction_rows(self) -> int:
         """How many transaction events are queued."""
-        return len(self._classes[SendClass.TRANSACTION])
+        return len(self._lines)
 
     @property
     def last_id(self) -> int:
         """The id of the newest message ever appended."""
         return self._last_id
 
-    def _on_heads(self, _: list[OutboxRow]) -> None:
-        self._fetching = False
-        self.on_fetched()
-
-    def _tell_apart(self) -> "Lines":
-        """Live and backlog, told apart anew when the link has changed (or a turn was undone)."""
-        if self._lines.offline_id != self._state.offline_id:
-            self._lines = Lines(self._state.offline_id)
-            for row_id in self._classes[SendClass.TRANSACTION]:
-                self._lines.add(row_id, self._index[row_id].transaction_id)
-        return self._lines
-
     def entry(self, row_id: int) -> Entry | None:
         """Class, transaction, seqNo and size of a queued message, whole or not."""
         return self._index.get(row_id)
 
     def entries(self) -> Iterator[tuple[int, Entry]]:
-        """Every queued message in order; do not write meanwhile."""
-        return iter(self._index.items())
+        """Every queued message in order."""
+        return ((row_id, self._index[row_id]) for row_id in sorted(self._index))
 
     def get(self, row_id: int) -> OutboxRow | None:
         """The whole message; None when it is not queued, or must be fetched first."""
@@ -250,7 +202,7 @@ class Outbox:
 
     def mark_all_offline(self) -> None:
         """Everything queued now waited while offline; one write, however many they are."""
-        newest = next(reversed(self._index), 0)
+        newest = self._newest()
         if newest > self._state.offline_id:
             self._states.put(replace(self._state, offline_id=newest))
 
@@ -258,11 +210,16 @@ class Outbox:
     def _state(self) -> OutboxState:
         return self._states.get("") or _NO_STATE
 
+    def _newest(self) -> int:
+        return max((ids[-1] for ids in self._classes.values() if ids), default=0)
+
     def _load(self, damaged: dict[int, bytes]) -> None:
         for row_id, entry in self._index.items():
-            self._classes[entry.send_class][row_id] = None
+            self._classes[entry.send_class].append(row_id)
             self._total_bytes += entry.size
-        self._last_id = max(self._last_id, next(reversed(self._index), 0))
+            if entry.send_class is SendClass.TRANSACTION:
+                self._lines.add(row_id, entry.transaction_id)
+        self._last_id = max(self._last_id, self._newest())
         for row_id, blob in damaged.items():
             self._quarantine(row_id, blob)
 
@@ -279,23 +236,18 @@ class Outbox:
         self._undelivered = 0
 
     def _insert(self, row_id: int, entry: Entry, blob: bytes | None) -> None:
-        in_order = row_id > next(reversed(self._index), 0)
-        ids = self._classes[entry.send_class]
+        insort(self._classes[entry.send_class], row_id)
         self._index[row_id] = entry
-        ids[row_id] = None
         if entry.send_class is SendClass.TRANSACTION:
             self._lines.add(row_id, entry.transaction_id)
-        if not in_order:
-            self._index = dict(sorted(self._index.items()))
-            self._classes[entry.send_class] = dict.fromkeys(sorted(ids))
-            self._lines = Lines(-1)
         if blob is not None:
             self._blobs[row_id] = blob
         self._total_bytes += entry.size
 
     def _drop(self, row_id: int) -> None:
         entry = self._index.pop(row_id)
-        del self._classes[entry.send_class][row_id]
+        ids = self._classes[entry.send_class]
+        del ids[bisect_left(ids, row_id)]
         if entry.send_class is SendClass.TRANSACTION:
             self._lines.drop(row_id, entry.transaction_id)
         self._blobs.pop(row_id, None)
@@ -339,6 +291,10 @@ class Outbox:
     def _hand_over(self, ids: Sequence[int], on_rows: Callable[[list[OutboxRow]], Any]) -> None:
         rows = (self.get(row_id) for row_id in ids)
         on_rows([row for row in rows if row is not None])
+
+    def _on_heads(self, _: list[OutboxRow]) -> None:
+        self._fetching = False
+        self.on_fetched()
 
     def _set_aside(self, row_id: int, blob: bytes, error: Exception) -> None:
         log.error("message %d no longer loads and is set aside: %s", row_id, error)

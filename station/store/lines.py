@@ -1,0 +1,65 @@
+"""Transaction events in two lines: what waited while offline, and what is live."""
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Mapping
+
+from station.store.backend import Entry
+
+
+class TransactionLines:
+    """Ids up to `offline_id` are the backlog, later ones are live; both in one sorted list.
+
+    A live event waits while its own transaction still has a past in the backlog.
+    """
+
+    def __init__(self, index: Mapping[int, Entry], ids: list[int]) -> None:
+        self._index, self._ids = index, ids
+        self._offline_id = 0
+        self._queued: Counter[str] = Counter()
+        self._past: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def has(self, transaction_id: str) -> bool:
+        return transaction_id in self._queued
+
+    def add(self, row_id: int, transaction_id: str) -> None:
+        self._queued[transaction_id] += 1
+        if row_id <= self._offline_id:
+            self._past[transaction_id] += 1
+
+    def drop(self, row_id: int, transaction_id: str) -> None:
+        _decrease(self._queued, transaction_id)
+        if row_id <= self._offline_id:
+            _decrease(self._past, transaction_id)
+
+    def split_at(self, offline_id: int) -> None:
+        """The link has changed, or a turn in which it had was undone."""
+        if offline_id != self._offline_id:
+            self._offline_id = offline_id
+            backlog = self._ids[: bisect_right(self._ids, offline_id)]
+            self._past = Counter(self._index[row_id].transaction_id for row_id in backlog)
+
+    def first_backlog(self) -> int | None:
+        return self._ids[0] if self._ids and self._ids[0] <= self._offline_id else None
+
+    def first_live(self) -> int | None:
+        for position in range(bisect_right(self._ids, self._offline_id), len(self._ids)):
+            row_id = self._ids[position]
+            if self._index[row_id].transaction_id not in self._past:
+                return row_id
+        return None
+
+
+def following(ids: list[int], row_id: int, count: int) -> list[int]:
+    """*row_id* and what comes after it."""
+    position = bisect_left(ids, row_id)
+    return ids[position : position + count]
+
+
+def _decrease(counter: Counter[str], name: str) -> None:
+    counter[name] -= 1
+    if counter[name] <= 0:
+        del counter[name]
