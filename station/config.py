@@ -75,12 +75,6 @@ class NetworkSection(Section, frozen=True):
     url: str = ""
     security_profile: Annotated[int, Meta(ge=1, le=3, description="1, 2 or 3")] = 1
     password_file: str = ""
-    message_timeout_s: Annotated[
-        int, Meta(ge=1, le=600, description="a whole number of 1 to 600 seconds")
-    ] = 30
-    interface: Literal[
-        "Wired0", "Wired1", "Wired2", "Wired3", "Wireless0", "Wireless1", "Wireless2", "Wireless3"
-    ] = "Wired0"
 
 
 class BoardSection(Section, frozen=True):

@@ -18,7 +18,7 @@ from station.blocks.reset import Resets
 from station.blocks.security_events import SecurityEvents
 from station.blocks.transactions import TransactionEvents
 from station.blocks.variables import Variables
-from station.charging.evses import Evses
+from station.charging.evses import Evse, Evses
 from station.charging.hardware import Hardware, is_held_by_fault
 from station.charging.policy import ChargingVariables
 from station.charging.queries import Queries
@@ -38,6 +38,7 @@ from station.metrics import Metrics
 from station.ocpp.messages.provisioning import BootReason
 from station.ocpp.messages.transactions import Reason, TriggerReason
 from station.reactor import Reactor, log_failure
+from station.records import StoreHealth
 from station.snapshot import take_snapshot
 from station.store.backend import Backend
 from station.store.core_store import CoreStore
@@ -48,6 +49,8 @@ log = logging.getLogger(__name__)
 VERSION = "0.1.0"
 FAILURE_WINDOW_S = 600.0
 """A second failure of the same EVSE within this time ends the process."""
+CONTAINED_S = 10.0
+"""An EVSE whose turn failed stays open so long before it is trusted again."""
 FAILED_BOOTS = 3
 CLOSE_S = 5.0
 """Longest wait for the connection to close after the last answer."""
@@ -250,6 +253,7 @@ class Station:
         again = self.boot_reason in (BootReason.REMOTE_RESET, BootReason.SCHEDULED_RESET)
         self.events.publish(SecurityHappened("ResetOrReboot" if again else "StartupOfTheDevice"))
         self.connection.start()
+        self.store.on_health(self._on_health)
         self.events.subscribe(CsmsLost, self._on_csms_lost)
         log.info("station %s started (%s)", self.context.identity.identity, self.boot_reason)
 
@@ -289,8 +293,9 @@ class Station:
             self.session.turn_failed()
         elif source.startswith("evse:") and source[5:].isdigit():
             evse = self.evses.find(int(source[5:]))
-            if evse is not None:
+            if evse is not None and not self.safe_mode:
                 evse.open_now()
+                self.reactor.call_later(CONTAINED_S, self._release, evse, source="main")
         now = self.reactor.now()
         before = self.contained.last_at.get(source)
         self.contained.last_at[source] = now
@@ -298,6 +303,18 @@ class Station:
         if again and source.startswith("evse:"):
             log.critical("%s failed twice within ten minutes; the process ends", source)
             self.end(Ending.FAILED, None)
+
+    def _release(self, evse: Evse) -> None:
+        """The rows are as they were before the failed turn: try again from there."""
+        evse.contained = False
+        self.transactions.evse_changed(evse)
+
+    def _on_health(self, health: StoreHealth) -> None:
+        if health in (StoreHealth.VOLATILE, StoreHealth.REPLACED):
+            log.error("the store is %s: %s", health.lower(), self.store.last_problem)
+            self.events.publish(SecurityHappened("MemoryExhaustion"))
+        else:
+            log.warning("the store is %s", health.lower())
 
     def _notice(self, notice: Notice) -> None:
         log.warning("%s", notice)

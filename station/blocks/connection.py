@@ -74,6 +74,8 @@ class NetworkRow(Record, frozen=True, kw_only=True):
     url: str
     password: str = ""
     security_profile: int = 1
+    message_timeout_s: int | None = None
+    """Of the profile; None leaves the variable as it is."""
     configured_hash: str = ""
     """Of what the installer's configuration said when it was written."""
 
@@ -86,6 +88,8 @@ NETWORK = Table("network", NetworkRow, lambda row: row.slot)
 
 class LinkListener(Protocol):
     """The session, as the connection feeds it."""
+
+    message_timeout_s: int
 
     def link_up(self, generation: int) -> None: ...
     def link_down(self) -> None: ...
@@ -220,6 +224,8 @@ class Connection:
         if row is not None:
             self._context.variables.update(ACTIVE_PROFILE, int(row.slot))
             self._context.variables.update(SECURITY_PROFILE, row.security_profile)
+            if row.message_timeout_s is not None:
+                self._session.message_timeout_s = row.message_timeout_s
         self._arm_ping()
         self._session.link_up(fact.generation)
 

@@ -91,6 +91,15 @@ class CsmsSession:
         return self._last_sent_at
 
     @property
+    def message_timeout_s(self) -> int:
+        """Of the network profile in use (SetNetworkProfile, messageTimeout)."""
+        return self._variables[MESSAGE_TIMEOUT]
+
+    @message_timeout_s.setter
+    def message_timeout_s(self, seconds: int) -> None:
+        self._variables.update(MESSAGE_TIMEOUT, seconds)
+
+    @property
     def online(self) -> bool:
         return self.connected and self.registration is Registration.ACCEPTED
 
@@ -117,7 +126,8 @@ class CsmsSession:
     def latest(
         self, key: str, build: Callable[[], Request[Any]], *, asked_for: bool = False
     ) -> None:
-        self._store.after_commit(self._enqueue_latest, key, build, asked_for)
+        after = self._outbox.last_id  # Occupied before Started, Ended before Available
+        self._store.after_commit(self._enqueue_latest, key, build, asked_for, after)
 
     def owe(
         self,
@@ -245,7 +255,7 @@ class CsmsSession:
         self._link.send(self._generation, frames.call(message_id, outgoing.action, payload))
         self._last_sent_at = now
         self._timeout = self._reactor.call_later(
-            self._variables[MESSAGE_TIMEOUT], self._timed_out, source="csms"
+            self.message_timeout_s, self._timed_out, source="csms"
         )
 
     def _may_send(self, outgoing: Outgoing) -> bool:
@@ -266,13 +276,15 @@ class CsmsSession:
         line.waiting.append(outgoing)
         self.pump()
 
-    def _enqueue_latest(self, key: str, build: Callable[[], Request[Any]], asked_for: bool) -> None:
+    def _enqueue_latest(
+        self, key: str, build: Callable[[], Request[Any]], asked_for: bool, after: int
+    ) -> None:
         entry = self._latest.get(key)
         if entry is not None:
-            entry.build = build  # not sent yet, or sent and to be sent again
+            entry.build, entry.after = build, after  # not sent yet, or sent and to be sent again
             entry.changed = True
             return
-        entry = self._latest[key] = _Latest(build)
+        entry = self._latest[key] = _Latest(build, after)
         line = self._scheduler.line(SendClass.STATUS)
         assert isinstance(line, MemoryLine)
         line.waiting.append(self._latest_outgoing(key, entry, asked_for=asked_for))
@@ -283,13 +295,11 @@ class CsmsSession:
             entry.changed = False
             return codec.encode(entry.build())
 
-        # Ended before Available: a status waits for the live events that came before it.
-        after = self._outbox.last_id
-
         def ready() -> bool:
+            """A status waits for the live events that came before it."""
             head = self._outbox.head(SendClass.TRANSACTION)
             held = self._scheduler.is_held(SendClass.TRANSACTION, self._reactor.now())
-            return head is None or head.id > after or held
+            return head is None or head.id > entry.after or held
 
         return Outgoing(
             SendClass.STATUS,
@@ -304,7 +314,7 @@ class CsmsSession:
         entry = self._latest.pop(key)
         lost = isinstance(outcome, CallFailed) and outcome.failure is not Failure.ERROR
         if lost or entry.changed:
-            self._enqueue_latest(key, entry.build, False)
+            self._enqueue_latest(key, entry.build, False, entry.after)
 
     # -- outcomes
 
@@ -362,10 +372,10 @@ class CsmsSession:
 class _Latest:
     """A message of which only the newest version matters."""
 
-    __slots__ = ("build", "changed")
+    __slots__ = ("after", "build", "changed")
 
-    def __init__(self, build: Callable[[], Request[Any]]) -> None:
-        self.build = build
+    def __init__(self, build: Callable[[], Request[Any]], after: int) -> None:
+        self.build, self.after = build, after
         self.changed = False
 
 

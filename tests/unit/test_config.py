@@ -100,11 +100,6 @@ def test_the_serial_number_is_the_identity_unless_given(tmp_path: Path) -> None:
             "station.toml: [network] security_profile = true: must be 1, 2 or 3",
         ),
         (
-            "[network]\nmessage_timeout_s = 0",
-            "station.toml: [network] message_timeout_s = 0: "
-            "must be a whole number of 1 to 600 seconds",
-        ),
-        (
             "[logging]\nframes = 1",
             "station.toml: [logging] frames = 1: must be true or false",
         ),
