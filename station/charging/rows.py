@@ -56,6 +56,8 @@ class TransactionRow(Record, frozen=True, kw_only=True):
     phases: int | None = None
     stop: Cause | None = None
     """It is about to end for this cause, once the contactor is open."""
+    reason: Reason | None = None
+    """Why its authorisation was withdrawn: what began its end, whenever that comes."""
     suspended: bool = False
     """Its token was refused afterwards and energy is withheld (E05.FR.02)."""
     token_owed: TokenRow | None = None

@@ -47,6 +47,10 @@ from station.reactor import Reactor, Timer
 
 OPEN_WAIT_S = 10.0
 """Longest wait for the contactor to open before a stopped transaction ends all the same."""
+STATE_TOLD = frozenset(
+    {TriggerReason.CHARGING_STATE_CHANGED, TriggerReason.DEAUTHORIZED, TriggerReason.TRIGGER}
+)
+"""With these triggers an event tells the charging state, changed or not (F06.FR.07, E05.FR.09)."""
 
 
 @dataclass(frozen=True)
@@ -330,10 +334,13 @@ class Transactions:
         reading = self._evses.board.reading(evse.id)
         if reading is not None:
             row = replace(row, begin_wh=reading.energy_wh)
+        row = self._track_charging(row, before, now)
+        phases = self._phases(evse, row, now)  # E02.FR.18: energy may flow already
+        row = replace(row, phases=phases)
         trigger = _trigger(before, now, cause) or TriggerReason.CHARGING_STATE_CHANGED
         self._rows.put(row)
         self._derive(evse)
-        self._emit(row, TransactionEvent.STARTED, trigger, self._facts(evse), None, begin=True)
+        self._emit(row, TransactionEvent.STARTED, trigger, self._facts(evse), phases, begin=True)
         self._events.publish(TransactionStarted(row.id, evse.id))
 
     def _continue(
@@ -342,8 +349,8 @@ class Transactions:
         grant = self.grant_of(evse.id)
         if now.authorized and not before.authorized and grant is not None:
             row = self._with_token(row, grant)
-        elif before.authorized and not now.authorized and cause is not None and cause.token:
-            row = replace(row, token_owed=cause.token)  # E07.FR.02
+        elif before.authorized and not now.authorized and cause is not None:
+            row = replace(row, token_owed=cause.token or row.token_owed, reason=cause.reason)
         if evse.report.connector is not None and row.connector_id is None and now.connected:
             row = replace(row, connector_id=evse.report.connector, evse_owed=True)
         row = self._track_charging(row, before, now)
@@ -374,7 +381,7 @@ class Transactions:
         trigger = _trigger(before, now, cause) or TriggerReason.CHARGING_STATE_CHANGED
         if cause is not None and (cause.forced or before.authorized):
             trigger = cause.trigger
-        reason = cause.reason if cause is not None else _reason(before, now)
+        reason = cause.reason if cause is not None else row.reason or _reason(before, now)
         if grant is not None:
             self._drop_grant(grant)
         now = msgspec.structs.replace(now, authorized=False)
@@ -404,7 +411,8 @@ class Transactions:
         if row.remote_start_owed is not None and kind is not TransactionEvent.ENDED:
             trigger = TriggerReason.REMOTE_START  # F02.FR.21
         tell_evse = row.evse_owed and row.evse_id is not None
-        tell_state = kind is TransactionEvent.STARTED or str(state) != row.state
+        first = kind is TransactionEvent.STARTED
+        tell_state = first or str(state) != row.state or trigger in STATE_TOLD
         begin = begin and row.evse_id is not None
         paid = replace(
             row,
@@ -415,7 +423,7 @@ class Transactions:
             remote_start_owed=None,
             reservation_owed=None,
             evse_owed=row.evse_owed and not tell_evse,
-            begin_owed=(row.begin_owed or kind is TransactionEvent.STARTED) and not begin,
+            begin_owed=(row.begin_owed or first) and not begin,
         )
         if kind is not TransactionEvent.ENDED:
             self._rows.put(paid)
@@ -609,6 +617,7 @@ class Transactions:
             token_owed=grant.token,  # E02.FR.01, E03.FR.01
             remote_start_owed=grant.remote_start_id,  # F01.FR.25, F02.FR.01
             suspended=False,
+            reason=None,
         )
 
     def _drop_grant(self, grant: GrantRow) -> None:
