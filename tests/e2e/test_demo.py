@@ -47,7 +47,7 @@ def run_station(config):
     print("STATION STOPPED", flush=True)
     return "stop"
 
-sys.modules["station.main"] = types.SimpleNamespace(run_station=run_station)
+sys.modules["station.process"] = types.SimpleNamespace(run_station=run_station)
 """
 
 
