@@ -307,7 +307,7 @@ class Station:
     def _release(self, evse: Evse) -> None:
         """The rows are as they were before the failed turn: try again from there."""
         evse.contained = False
-        self.transactions.evse_changed(evse)
+        self.transactions.reconsider(evse)
 
     def _on_health(self, health: StoreHealth) -> None:
         if health in (StoreHealth.VOLATILE, StoreHealth.REPLACED):

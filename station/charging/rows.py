@@ -78,6 +78,14 @@ class KeptLockRow(Record, frozen=True, kw_only=True):
     group_id_token: str = ""
 
 
+class IdleRow(Record, frozen=True, kw_only=True):
+    """The facts of an EVSE without a transaction, so that a restart finds nothing new in them."""
+
+    evse_id: int
+    facts: Facts
+
+
 GRANTS = Table("grant", GrantRow, lambda row: row.id)
 TRANSACTIONS = Table("transaction", TransactionRow, lambda row: row.id)
+IDLE = Table("idle", IdleRow, lambda row: str(row.evse_id))
 KEPT_LOCKS = Table("kept_lock", KeptLockRow, lambda row: str(row.evse_id))

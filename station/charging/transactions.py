@@ -17,10 +17,12 @@ from station.charging.evses import Evse, Evses
 from station.charging.queries import Queries
 from station.charging.rows import (
     GRANTS,
+    IDLE,
     KEPT_LOCKS,
     TRANSACTIONS,
     Cause,
     GrantRow,
+    IdleRow,
     KeptLockRow,
     TokenRow,
     TransactionRow,
@@ -110,7 +112,7 @@ class Transactions:
         self._kept_locks = store.table(KEPT_LOCKS)
         self._timeouts: dict[str, Timer] = {}
         self._open_waits: dict[str, Timer] = {}
-        self._idle_facts: dict[int, Facts] = {}
+        self._idle = store.table(IDLE)
         self._signed: set[int] = set()
         self._drawing_since: dict[str, float] = {}
         self.held: Callable[[Evse], bool] = lambda _evse: False
@@ -279,6 +281,11 @@ class Transactions:
         cause = Cause(trigger=TriggerReason.ABNORMAL_CONDITION, reason=Reason.OTHER)
         self._evaluate(evse, cause)
 
+    def reconsider(self, evse: Evse) -> None:
+        """A turn of this EVSE was undone: whatever holds now counts as new."""
+        self._idle.delete(str(evse.id))
+        self.evse_changed(evse)
+
     def first_seen(self, evse: Evse) -> None:
         """The board's first report since the process began: go on with what ran, or end it."""
         row = self.on_evse(evse.id)
@@ -296,7 +303,7 @@ class Transactions:
         self._derive(evse)
         now = self._facts(evse)
         if row is None:
-            self._idle_facts[evse.id] = now
+            self._note_idle(evse, now)
             if starts(before, now, self._policy.start_points()) and evse.accepts_transactions:
                 self._start(evse, now, before, cause)
         elif (cause is not None and cause.forced and row.stop is None) or ends(
@@ -387,7 +394,7 @@ class Transactions:
         now = msgspec.structs.replace(now, authorized=False)
         self._emit(row, TransactionEvent.ENDED, trigger, now, None, reason=reason)
         self._forget(row)
-        self._idle_facts[evse.id] = now
+        self._note_idle(evse, now)
         if reason is Reason.DE_AUTHORIZED and row.token is not None:
             self._keep_lock(evse, row)  # E05.FR.11
         self._derive(evse)
@@ -579,7 +586,16 @@ class Transactions:
 
     def _before(self, evse: Evse) -> Facts:
         row = self.on_evse(evse.id)
-        return row.facts if row is not None else self._idle_facts.get(evse.id, Facts())
+        if row is not None:
+            return row.facts
+        idle = self._idle.get(str(evse.id))
+        return Facts() if idle is None else idle.facts
+
+    def _note_idle(self, evse: Evse, now: Facts) -> None:
+        """What is no news any more: it starts nothing, not even after a restart."""
+        now = msgspec.structs.replace(now, offered=False, settling=False)
+        if self._before(evse) != now or self.on_evse(evse.id) is not None:
+            self._idle.put(IdleRow(evse_id=evse.id, facts=now))
 
     def _facts(self, evse: Evse) -> Facts:
         authorized = self.grant_of(evse.id) is not None or not self._policy.authorization_needed()
