@@ -22,6 +22,12 @@ FULL = sqlite3.OperationalError("database or disk is full")
 PATIENCE_S = 20.0
 
 
+def damaged() -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError("database disk image is malformed")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
 class Note(Record, frozen=True, kw_only=True):
     id: str
     text: str = ""

@@ -1,6 +1,5 @@
 """What every store promises, whatever lane and disk are below it."""
 
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from station.records import OutboxRow, SendClass, StoreHealth
 from station.store.database import Database
 from station.store.outbox import Outbox
-from tests.contracts.stores import FULL, KINDS, NOTES, Harness, Note, VirtualHarness
+from tests.contracts.stores import FULL, KINDS, NOTES, Harness, Note, VirtualHarness, damaged
 
 
 @pytest.fixture(params=KINDS)
@@ -296,12 +295,6 @@ def test_messages_that_were_only_on_a_damaged_disk_are_forgotten(
 
 
 PAYLOAD = msgspec.Raw(b'{"eventType":"Updated"}')
-
-
-def damaged() -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError("database disk image is malformed")
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error
 
 
 def message(seq_no: int = 0, **fields: Any) -> OutboxRow:

@@ -163,6 +163,41 @@ def test_what_could_not_be_read_at_boot_is_set_aside_not_mixed(
     harness.close()
 
 
+def test_rows_that_do_not_fit_their_index_are_found_by_the_check(path: Path) -> None:
+    fill(path, 1)
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE t_checked (x INTEGER CHECK (x < 5))")
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute("INSERT INTO t_checked VALUES (9)")
+    connection.close()
+    leave_unclean(path)
+    opening = Database(path).open()
+    assert opening.health is StoreHealth.REPLACED
+    assert "t_checked" in opening.detail
+
+
+def test_a_damaged_file_that_cannot_be_renamed_is_left_until_the_disk_works(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"not a database at all" * 100)
+
+    def refuse(_: Path) -> Path:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("station.store.database.set_aside", refuse)
+        harness = VirtualHarness(Database(path))
+        assert harness.store.health is StoreHealth.VOLATILE
+        harness.put("new")
+        harness.pass_time(5.0)
+        assert harness.store.health is StoreHealth.VOLATILE
+    harness.wait_for(lambda: harness.store.health is StoreHealth.REPLACED)
+    harness.restart()
+    assert harness.rows() == [("new", "")]
+    harness.close()
+
+
 def test_a_database_of_newer_software_is_refused_in_clear_words(path: Path) -> None:
     fill(path)
     with sqlite3.connect(path) as connection:

@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from station.ports import Store
+from station.records import StoreHealth
 from station.store.core_store import CoreStore
 from station.store.database import MEMORY, Database
 from station.store.inline_store import InlineStore
@@ -26,6 +27,7 @@ from tests.contracts.stores import (
     SteppedReactor,
     ThreadHarness,
     VirtualHarness,
+    damaged,
 )
 
 
@@ -193,3 +195,47 @@ def test_the_watchdog_can_tell_a_hanging_lane_from_an_idle_one() -> None:
     assert store.stop(PATIENCE_S)
     assert not busy(lane)
     database.discard()
+
+
+def test_recovery_waits_for_what_was_handed_over_meanwhile(virtual: VirtualHarness) -> None:
+    seen: list[str] = []
+    virtual.fail_with(FULL)
+    virtual.put("a")
+    virtual.wait_for(lambda: virtual.store.health is StoreHealth.VOLATILE)
+    virtual.fail_with(None)
+    virtual.store.on_durable(0)  # an attempt without anything new: as after a boot from memory
+    virtual.turn(virtual.store.after_commit, seen.append, "after")
+    assert (virtual.store.health, virtual.store.outstanding, seen) == (StoreHealth.OK, 1, [])
+    virtual.settle()
+    assert seen == ["after"]
+
+
+def test_every_unit_tells_how_long_it_took(virtual: VirtualHarness) -> None:
+    latencies: list[float] = []
+    virtual.store.on_latency = latencies.append
+    virtual.lane.stall_until(2.0)
+    virtual.put("a")
+    virtual.put("b")
+    virtual.settle()
+    assert latencies == [2.0, 2.0]
+
+
+def test_rows_of_tables_nobody_declared_survive_a_damaged_disk() -> None:
+    disk = MemoryDisk()
+    disk.apply({("t_later", "x"): (1, b"{}")})
+    virtual = VirtualHarness(disk)
+    virtual.fail_with(damaged())
+    virtual.put("a")
+    virtual.wait_for(lambda: virtual.store.health is StoreHealth.VOLATILE)
+    virtual.fail_with(None)
+    virtual.wait_for(lambda: virtual.store.health is StoreHealth.REPLACED)
+    virtual.settle()
+    assert disk.tables["t_later"] == {"x": (1, b"{}")}
+
+
+def test_a_read_of_a_killed_process_is_not_answered(virtual: VirtualHarness) -> None:
+    answers: list[object] = []
+    virtual.lane.read("q_outbox", [1], answers.append)
+    virtual.lane.kill()
+    virtual.pass_time(1.0)
+    assert answers == []

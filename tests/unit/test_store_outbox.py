@@ -184,6 +184,23 @@ def test_a_message_that_vanished_from_the_disk_is_forgotten_with_a_line_in_the_l
     assert f"message {gone} is no longer on the disk" in caplog.text
 
 
+def test_messages_in_memory_are_handed_over_in_a_later_turn(queue: Queue) -> None:
+    ids = [queue.append("a"), queue.append("b")]
+    fetched: list[OutboxRow] = []
+    queue.outbox.fetch([*ids, 99], fetched.extend)
+    assert fetched == []
+    queue.harness.pass_time(0.0)
+    assert [row.transaction_id for row in fetched] == ["a", "b"]
+
+
+def test_the_index_tells_of_a_message_what_is_not_its_payload(queue: Queue) -> None:
+    row_id = queue.append("a")
+    entry = queue.outbox.entry(row_id)
+    assert entry is not None
+    assert (entry.transaction_id, entry.size) == ("a", queue.outbox.total_bytes)
+    assert queue.outbox.entry(row_id + 1) is None
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["append", "remove", "offline", "undone", "restart", "give up"]),
