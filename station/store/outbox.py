@@ -255,7 +255,7 @@ class Outbox:
 
     def _replace(self, row_id: int, entry: Entry, blob: bytes | None) -> None:
         before = self._index[row_id]
-        if entry.send_class is before.send_class:
+        if (entry.send_class, entry.transaction_id) == (before.send_class, before.transaction_id):
             self._index[row_id] = entry
             self._total_bytes += entry.size - before.size
             self._blobs.pop(row_id, None)

@@ -160,6 +160,37 @@ def test_messages_moved_to_another_class_are_sorted_in(queue: Queue) -> None:
     assert (queue.outbox.transaction_rows, queue.outbox.has_transaction("a")) == (0, False)
 
 
+def test_attempts_are_remembered_over_a_restart_and_undone_with_their_turn(queue: Queue) -> None:
+    """E13.FR.02"""
+    ids = [queue.append("a"), queue.append("a")]
+
+    def count(row_id: int, *, fail: bool) -> None:
+        row = queue.outbox.get(row_id)
+        assert row is not None
+        queue.outbox.update(msgspec.structs.replace(row, attempts=row.attempts + 1))
+        if fail:
+            raise ValueError("half done")
+
+    size = queue.outbox.total_bytes
+    queue.turn(lambda: count(ids[0], fail=False))
+    queue.turn(lambda: count(ids[1], fail=True))
+    assert queue.outbox.total_bytes > size
+    for _ in range(2):
+        rows = [queue.outbox.get(row_id) for row_id in ids]
+        assert [row.attempts for row in rows if row is not None] == [1, 0]
+        assert queue.heads() == (None, ids[0])
+        queue.restart()
+
+
+def test_a_message_may_be_bound_to_another_transaction(queue: Queue) -> None:
+    row_id = queue.append("a")
+    row = queue.outbox.get(row_id)
+    assert row is not None
+    queue.turn(queue.outbox.update, msgspec.structs.replace(row, transaction_id="b"))
+    assert not queue.outbox.has_transaction("a")
+    assert queue.outbox.has_transaction("b")
+
+
 def test_only_a_message_in_memory_can_be_given_up(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
