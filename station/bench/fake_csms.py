@@ -55,6 +55,8 @@ class FakeCsms:
     """CALLs of the station, in order: (action, payload)."""
     frames: list[list[Any]] = field(default_factory=list)
     """Every frame both ways: [time, direction, text]."""
+    links: list[tuple[int, bool]] = field(default_factory=list)
+    """When the connection came up (True) or went: how many `frames` there were by then."""
     answers: dict[str, Any] = field(default_factory=dict)
     """What to answer instead, by action: a payload, Refusal, None (silence) or a function."""
     reachable: bool = True
@@ -108,6 +110,8 @@ class FakeCsms:
 
     def detach(self) -> None:
         """The process at the other end is gone."""
+        if self.connected:
+            self.links.append((len(self.frames), False))
         self._port = None
 
     def go_offline(self) -> None:
@@ -227,6 +231,7 @@ class FakeLink:
             return
         if self._csms.reachable:
             self.up, self.silent = True, False
+            self._csms.links.append((len(self._csms.frames), True))
             self._on_fact(LinkUp(generation, "ocpp2.0.1", "csms.example"))
         else:
             self._on_fact(LinkDown(generation, LinkProblem.REFUSED, "csms.example"))
@@ -267,4 +272,5 @@ class FakeLink:
     def drop(self, problem: LinkProblem) -> None:
         if self.up:
             self.up = False
+            self._csms.links.append((len(self._csms.frames), False))
             self._on_fact(LinkDown(self.generation, problem))

@@ -8,7 +8,7 @@ The disk and the simulated world outlive the process, so a test can kill it at a
 import hashlib
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -50,7 +50,9 @@ class VirtualReactor(Reactor):
 
     def advance(self, duration_s: float) -> None:
         """Live through *duration_s*, turn by turn."""
-        until = self.at + duration_s
+        self.advance_to(self.at + duration_s)
+
+    def advance_to(self, until: float) -> None:
         while True:
             self.run_ready()
             if self._stopped:
@@ -137,7 +139,7 @@ class VirtualStation:
         self.world = World(self.description, self.reactor.at)
         self.disk = disk or MemoryDisk()
         self.csms = FakeCsms(self.reactor, self.rng, lambda: self.utc)
-        self._identity, self._resumption = identity, tx_resumption
+        self.identity, self._resumption = identity, tx_resumption
         self._variables = tuple(_preset(key, value) for key, value in (variables or {}).items())
         self._begin, self._begin_at = begin, self.reactor.at
         self._clock_error_s = clock_error_s
@@ -173,7 +175,7 @@ class VirtualStation:
         )
         config = StationConfig(
             station=StationSection(
-                identity=self._identity, model="virtual", serial_number=self._identity[:25]
+                identity=self.identity, model="virtual", serial_number=self.identity[:25]
             ),
             network=NetworkSection(url="ws://csms.example/ocpp"),
             charging=ChargingSection(tx_resumption=self._resumption),  # type: ignore[arg-type]
@@ -267,6 +269,25 @@ class VirtualStation:
     def trace(self) -> str:
         """A digest of every frame on the wire, both ways, in order."""
         return hashlib.sha256(orjson.dumps(self.csms.frames)).hexdigest()
+
+
+def advance_together(stations: Sequence[VirtualStation], duration_s: float) -> None:
+    """Live through *duration_s* with all of *stations*: whoever is due first has its turn."""
+    ends = [station.reactor.at + duration_s for station in stations]
+    while True:
+        for station in stations:
+            station.advance(0.0)
+        due = [
+            (due_at - end, index)
+            for index, (station, end) in enumerate(zip(stations, ends, strict=True))
+            if (due_at := station.reactor.next_due()) is not None and due_at <= end
+        ]
+        if not due:
+            break
+        first = stations[min(due)[1]].reactor
+        first.advance_to(first.next_due() or first.at)
+    for station, end in zip(stations, ends, strict=True):
+        station.reactor.advance_to(end)
 
 
 def _preset(key: str, value: str) -> VariablePreset:
