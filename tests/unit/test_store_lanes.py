@@ -17,7 +17,7 @@ from station.store.inline_store import InlineStore
 from station.store.memory_disk import MemoryDisk
 from station.store.thread_store import ThreadStore
 from station.store.units import Unit
-from station.store.writer import RETRY_LAST_S
+from station.store.writer import RETRY_LAST_S, Writer
 from tests.contracts.stores import (
     FULL,
     NOTES,
@@ -239,3 +239,36 @@ def test_a_read_of_a_killed_process_is_not_answered(virtual: VirtualHarness) -> 
     virtual.lane.kill()
     virtual.pass_time(1.0)
     assert answers == []
+
+
+def test_a_new_file_takes_nothing_until_it_gets_everything() -> None:
+    disk = RecordingDisk()
+    reports = CoreStore(SteppedReactor(), InlineStore(SteppedReactor(), random.Random(1), disk))
+    gated = GatedDisk(disk)
+    writer = Writer(gated)
+    writer.open(reports)
+    gated.error = damaged()
+    writer.take(1, {("t_note", "a"): (1, b"1")}, False)
+    assert writer.commit()[0] == reports.on_failed
+    gated.error = None
+    assert writer.commit()[0] == reports.on_replaced
+    writer.take(2, {("t_note", "b"): (2, b"2")}, False)
+    assert not writer.has_work
+    writer.take(3, {("t_note", "c"): (3, b"3")}, True)
+    assert writer.has_work
+    assert writer.commit() == (reports.on_durable, 3)
+    assert [key for group in disk.groups for _, key in group] == ["a", "b", "c"]
+
+
+def test_stopping_tries_once_more_what_the_disk_refused() -> None:
+    reactor, disk = SteppedReactor(), GatedDisk(RecordingDisk())
+    disk.error = FULL
+    store = CoreStore(reactor, ThreadStore(disk, reactor.post, time.monotonic))
+    reactor.post(store.table(NOTES).put, Note(id="a"))
+    reactor.posted.clear()
+    reactor.run_ready()
+    assert reactor.posted.wait(PATIENCE_S)
+    disk.error = None
+    assert store.stop(PATIENCE_S)
+    assert isinstance(disk.disk, RecordingDisk)
+    assert len(disk.disk.groups) == 1

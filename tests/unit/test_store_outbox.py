@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from station.ports import Outbox as OutboxPort
 from station.records import OutboxRow, SendClass
 from station.store.memory_disk import MemoryDisk
-from station.store.outbox import Outbox
+from station.store.outbox import IDS_RESERVED, Outbox
 from tests.contracts.stores import VirtualHarness
 
 TRANSACTION, BACKLOG = SendClass.TRANSACTION, SendClass.BACKLOG
@@ -189,6 +189,16 @@ def test_a_message_may_be_bound_to_another_transaction(queue: Queue) -> None:
     queue.turn(queue.outbox.update, msgspec.structs.replace(row, transaction_id="b"))
     assert not queue.outbox.has_transaction("a")
     assert queue.outbox.has_transaction("b")
+
+
+def test_ids_are_reserved_in_steps(queue: Queue) -> None:
+    reserved = []
+    for _ in range(IDS_RESERVED + 2):
+        queue.append("a")
+        queue.harness.settle()
+        assert isinstance(queue.harness.disk, MemoryDisk)
+        reserved.append(queue.harness.disk.tables["t_outbox_state"][""][1])
+    assert len(set(reserved)) == 2
 
 
 def test_only_a_message_in_memory_can_be_given_up(
