@@ -261,7 +261,8 @@ def test_a_new_file_takes_nothing_until_it_gets_everything() -> None:
 
 
 def test_stopping_tries_once_more_what_the_disk_refused() -> None:
-    reactor, disk = SteppedReactor(), GatedDisk(RecordingDisk())
+    reactor, recorder = SteppedReactor(), RecordingDisk()
+    disk = GatedDisk(recorder)
     disk.error = FULL
     store = CoreStore(reactor, ThreadStore(disk, reactor.post, time.monotonic))
     reactor.post(store.table(NOTES).put, Note(id="a"))
@@ -270,5 +271,4 @@ def test_stopping_tries_once_more_what_the_disk_refused() -> None:
     assert reactor.posted.wait(PATIENCE_S)
     disk.error = None
     assert store.stop(PATIENCE_S)
-    assert isinstance(disk.disk, RecordingDisk)
-    assert len(disk.disk.groups) == 1
+    assert len(recorder.groups) == 1
