@@ -252,12 +252,13 @@ def test_a_new_file_takes_nothing_until_it_gets_everything() -> None:
     assert writer.commit()[0] == reports.on_failed
     gated.error = None
     assert writer.commit()[0] == reports.on_replaced
-    writer.take(2, {("t_note", "b"): (2, b"2")}, False)
-    assert not writer.has_work
-    writer.take(3, {("t_note", "c"): (3, b"3")}, True)
-    assert writer.has_work
+    has_work = []
+    for serial, whole in ((2, False), (3, True)):
+        writer.take(serial, {("t_note", f"n{serial}"): (1, b"1")}, whole)
+        has_work.append(writer.has_work)
+    assert has_work == [False, True]
     assert writer.commit() == (reports.on_durable, 3)
-    assert [key for group in disk.groups for _, key in group] == ["a", "b", "c"]
+    assert [key for group in disk.groups for _, key in group] == ["a", "n2", "n3"]
 
 
 def test_stopping_tries_once_more_what_the_disk_refused() -> None:
