@@ -26,6 +26,7 @@ from station.ocpp.messages.common import (
     UnitOfMeasure,
 )
 from station.ocpp.messages.metering import MeterValuesRequest
+from station.ocpp.messages.remote_control import MessageTrigger
 from station.ocpp.messages.transactions import TriggerReason
 from station.ocpp.rpc import CallFailed
 from station.ocpp.types import Message
@@ -124,6 +125,8 @@ class Metering:
         self._aligned: dict[str, Alarm] = {}
         self._declare()
         context.queries.meter = self
+        context.queries.triggers[MessageTrigger.METER_VALUES] = self._triggered_values
+        context.queries.triggers[MessageTrigger.TRANSACTION_EVENT] = self._triggered_event
         context.events.subscribe(TransactionStarted, self._on_started)
         context.events.subscribe(TransactionEnded, self._on_ended)
         context.events.subscribe(RegistrationAccepted, lambda _: self._align())
@@ -149,9 +152,32 @@ class Metering:
         last = self._sample(evse_id, measurands, ReadingContext.TRANSACTION_END, at)
         return [*(row.value for row in rows), *last]
 
-    def triggered(self, evse_id: int) -> Sequence[MeterValue]:
-        """Values for a TriggerMessage (F06)."""
-        measurands = self._variables[ALIGNED_MEASURANDS]
+    # -- what TriggerMessage may ask for
+
+    def _triggered_values(self, evse_id: int | None, connector_id: int | None) -> bool:  # noqa: ARG002
+        """F06.FR.06, F06.FR.11: of this EVSE, or of each."""
+        requests = [
+            MeterValuesRequest(evse_id=evse.id, meter_value=values)
+            for evse in self._context.evses
+            if evse_id in (None, evse.id)
+            and (values := self._triggered(evse.id, self._variables[ALIGNED_MEASURANDS]))
+        ]
+        for request in requests:
+            self._context.csms.call(request, _sent, asked_for=True)
+        return bool(requests)
+
+    def _triggered_event(self, evse_id: int | None, connector_id: int | None) -> bool:  # noqa: ARG002
+        """F06.FR.07, F06.FR.11: of the transaction on this EVSE, or of every one."""
+        transactions = self._context.transactions
+        rows = [row for row in transactions.all() if evse_id in (None, row.evse_id)]
+        for row in rows:
+            values: Sequence[MeterValue] = ()
+            if row.evse_id is not None:
+                values = self._triggered(row.evse_id, self._variables[UPDATED_MEASURANDS])
+            transactions.update(row.id, TriggerReason.TRIGGER, values)
+        return bool(rows)
+
+    def _triggered(self, evse_id: int, measurands: Measurands) -> list[MeterValue]:
         return self._sample(evse_id, measurands, ReadingContext.TRIGGER, self._context.clock.utc())
 
     # -- on the transaction's clock

@@ -58,10 +58,6 @@ class TransactionMeter(Protocol):
         """Values for context Transaction.End, the collected samples before them."""
         ...
 
-    def triggered(self, evse_id: int) -> Sequence[MeterValue]:
-        """Values for context Trigger."""
-        ...
-
 
 @dataclass(frozen=True)
 class Refusal:
