@@ -60,6 +60,8 @@ class Car:
             self.drawn_a, self.ramp_at = 0.0, None
         elif wants:
             self._follow(now, min(offer_a, self.max_current_a * self._share()))
+        else:
+            self.ramp_at = None  # it is about to let go: it takes what it takes
 
     def suspend(self) -> None:
         self.suspended = True

@@ -50,6 +50,17 @@ def test_car_follows_a_lower_limit_at_once_and_a_higher_one_by_a_ramp(bench: Sim
     assert bench.board.reading(1).current_a[0] == 16.0  # type: ignore[union-attr]
 
 
+def test_car_that_is_stopped_in_its_ramp_lets_go_all_the_same(bench: SimBench) -> None:
+    bench.hardware.plug(1)
+    bench.offer()
+    bench.run(2.0)
+    assert 0.0 < bench.board.reading(1).current_a[0] < 16.0  # type: ignore[union-attr]
+    bench.set(1, Power.STOP_SOFT)
+    bench.time.advance(5.0)
+    assert bench.report().pilot is PilotState.B
+    assert not bench.report().contactor_closed
+
+
 def test_car_tapers_near_full_and_stops_when_full(bench: SimBench) -> None:
     bench.charging(soc=79.9, capacity_wh=10_000)
     powers = []
