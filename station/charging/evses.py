@@ -126,6 +126,8 @@ class Evse:
     def took_report(self, report: EvseReport) -> None:
         if report.pilot in CONNECTED and self.report.pilot not in CONNECTED:
             self.plugged_at = report.at
+            if self.is_offering:  # offered to nobody so far: this EV may take its time
+                self._offer_changed(willing=True)
         self.report = report
         self.seen = True
         if report.drawing:
