@@ -113,6 +113,7 @@ class Tool:
         self.inbox = Inbox(station)
         self.events: list[Payload] = []
         self._events_seen = 0
+        self._known: set[tuple[str, int, str]] = set()
         self.is_bay_occupied = self.is_authorized = self.is_connected = False
         self.is_cached = False
         """The token is known to the station: it need not ask the CSMS again."""
@@ -196,9 +197,10 @@ class Tool:
     def _note(self) -> None:
         self.inbox.refresh()
         received = self.csms.received
-        self.events += [
-            payload for name, payload in received[self._events_seen :] if name == "TransactionEvent"
-        ]
+        for name, payload in received[self._events_seen :]:
+            if name == "TransactionEvent" and _identity(payload) not in self._known:
+                self._known.add(_identity(payload))  # a retry is the same event
+                self.events.append(payload)
         self._events_seen = len(received)
 
     # -- the transaction
@@ -541,6 +543,10 @@ class Tool:
         self.station.assert_safe()
         if schemas is not None:
             assert broken_frames(self.csms.frames, schemas) == []
+
+
+def _identity(event: Payload) -> tuple[str, int, str]:
+    return event["transactionInfo"]["transactionId"], event["seqNo"], event["timestamp"]
 
 
 def check_events(events: list[Payload]) -> None:
