@@ -1,5 +1,6 @@
 """Certification cases of block E, Transactions."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -653,7 +654,7 @@ def retried(make_tool: MakeTool, refusal: Answer | Refusal, *, refuse_all: bool)
 
 
 def gaps(moments: list[float]) -> list[float]:
-    return [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]
+    return [later - earlier for earlier, later in pairwise(moments)]
 
 
 def test_TC_E_41_CS(make_tool: MakeTool) -> None:
