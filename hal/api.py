@@ -5,9 +5,10 @@ monotonic clock. EVSE and connector ids count from 1; EVSE 0 is the station.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 LEASE_S = 2.0
 """Longest time for which a setpoint may permit energy without being renewed."""
@@ -57,8 +58,7 @@ class FaultName(StrEnum):
     DEVICE_SILENT = "device_silent"
 
 
-@dataclass(frozen=True, order=True)
-class Fault:
+class Fault(Struct, frozen=True, order=True):
     """A fault that holds now; it is raised by appearing in a report and cleared by leaving it."""
 
     name: FaultName
@@ -94,8 +94,7 @@ class CableKind(StrEnum):
     SOCKET = "socket"
 
 
-@dataclass(frozen=True)
-class ConnectorDescription:
+class ConnectorDescription(Struct, frozen=True):
     id: int
     type: str
     """A ConnectorEnum value of OCPP, e.g. "cType2" or "sType2"."""
@@ -104,16 +103,14 @@ class ConnectorDescription:
     """The connector can hold the plug (sockets)."""
 
 
-@dataclass(frozen=True)
-class ReaderDescription:
+class ReaderDescription(Struct, frozen=True):
     id: str
     evse: int | None
     """The EVSE that the reader belongs to; None when it serves the whole station."""
     token_type: str = "ISO14443"  # noqa: S105 - a type name of IdTokenEnum, not a secret
 
 
-@dataclass(frozen=True)
-class EvseDescription:
+class EvseDescription(Struct, frozen=True):
     id: int
     connectors: tuple[ConnectorDescription, ...]
     max_current_a: float
@@ -130,8 +127,7 @@ class EvseDescription:
         return self.max_current_a * self.nominal_voltage_v * self.phases
 
 
-@dataclass(frozen=True)
-class BoardDescription:
+class BoardDescription(Struct, frozen=True):
     """What hardware there is; it does not change while the process runs."""
 
     evses: tuple[EvseDescription, ...]
@@ -141,8 +137,7 @@ class BoardDescription:
     serial_number: str = ""
 
 
-@dataclass(frozen=True)
-class EvseSetpoint:
+class EvseSetpoint(Struct, frozen=True):
     """What the core wants of one EVSE; it replaces the one before as a whole."""
 
     evse: int
@@ -157,8 +152,7 @@ class EvseSetpoint:
     """The contactor may be closed only before this moment, at most LEASE_S ahead."""
 
 
-@dataclass(frozen=True)
-class EvseReport:
+class EvseReport(Struct, frozen=True):
     """The state of one EVSE as the board sees it; posted when any field but *at* changes."""
 
     evse: int
@@ -184,8 +178,7 @@ class EvseReport:
     """The current the board offers now (0 while it offers none)."""
 
 
-@dataclass(frozen=True)
-class MeterReading:
+class MeterReading(Struct, frozen=True):
     """One consistent reading of one meter; registers in whole watt-hours never decrease."""
 
     evse: int
@@ -206,8 +199,7 @@ class MeterReading:
     public_key: str = ""
 
 
-@dataclass(frozen=True)
-class TokenPresented:
+class TokenPresented(Struct, frozen=True):
     """A token was shown to a reader, or typed at one."""
 
     at: float
@@ -223,8 +215,7 @@ class ButtonKind(StrEnum):
     EMERGENCY = "emergency"
 
 
-@dataclass(frozen=True)
-class ButtonPressed:
+class ButtonPressed(Struct, frozen=True):
     """The start or stop button of an EVSE (the emergency button is a fault, EMERGENCY_STOP)."""
 
     at: float

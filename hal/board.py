@@ -5,8 +5,10 @@ real devices (`thread_board`) and the simulated one alike.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hal.api import (
     FAULTS,
@@ -44,8 +46,7 @@ class Outputs(NamedTuple):
     """Take the pilot away for a while, so that an EV that sleeps wakes up."""
 
 
-@dataclass(frozen=True, slots=True)
-class EvseState:
+class EvseState(Struct, frozen=True):
     """What an EVSE remembers from look to look."""
 
     since: Since = field(default_factory=Since)

@@ -6,8 +6,9 @@ bus is called from its own poller, one transaction per call. What a device does
 not do, or not answer, it raises as HardwareFault.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from hal.api import Fault, MeterReading, PilotState
 
@@ -62,8 +63,7 @@ class TokenReader(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class EvseDevices:
+class EvseDevices(Struct, frozen=True):
     """The devices of one EVSE; what it lacks is None, never a stand-in."""
 
     contactor: Contactor

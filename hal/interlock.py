@@ -12,7 +12,8 @@ The mirror contact is compared with the coil. When they disagree for longer
 than a contactor takes to switch, the contactor is welded or does not close.
 """
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hal.api import (
     FAULTS,
@@ -39,8 +40,7 @@ DOES_NOT_CLOSE = FAULTS[FaultName.CONTACTOR_STUCK_OPEN]
 CONNECTED = (PilotState.B, PilotState.C, PilotState.D)
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(Struct, frozen=True):
     """What the devices of one EVSE say at one moment."""
 
     pilot: PilotState
@@ -59,8 +59,7 @@ class Inputs:
     """The room is ventilated: pilot state D may charge."""
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
+class Since(Struct, frozen=True):
     """What the interlock remembers from look to look."""
 
     commanded: bool = False
@@ -82,8 +81,7 @@ class Since:
         return self.permit_until if self.permit_until <= cap else cap
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     close: bool
     offer: bool
     """The pilot may carry an offer."""

@@ -1,15 +1,15 @@
 """Which drivers there are: name in a board file -> its Options and what constructs it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from hal.drivers import gpio_contactor, gpio_fault, gpio_pilot
 from hal.options import DriverOptions
 
 
-@dataclass(frozen=True)
-class Driver:
+class Driver(Struct, frozen=True):
     kind: str
     """The table it stands in: contactor, pilot, sensor, …"""
     options: type[DriverOptions]

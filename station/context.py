@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from hal.api import Board
 from station.charging.evses import Evses
@@ -17,8 +18,7 @@ from station.ports import Csms, Outbox, Store
 from station.reactor import Reactor
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """What the station is, as BootNotification and the device model tell it."""
 
     identity: str
@@ -28,8 +28,7 @@ class Identity:
     firmware_version: str
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(Struct, frozen=True):
     reactor: Reactor
     clock: Clock
     rng: random.Random

@@ -1,15 +1,15 @@
 """What the local web API and the simulator's page may see and do; main implements it."""
 
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 
 class ControlError(ValueError):
     """The command cannot be carried out; the text tells a person what to change."""
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """The live state of the station, immutable, published by the core after a change."""
 
     evses: list[dict[str, Any]]

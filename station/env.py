@@ -2,9 +2,10 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
 
 T = TypeVar("T")
 
@@ -21,8 +22,7 @@ class Lane(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Env:
+class Env(Struct, frozen=True):
     """Everything nondeterministic that the station may use."""
 
     monotonic: Callable[[], float]

@@ -6,124 +6,108 @@ handlers subscribed; an event published while another is delivered waits its tur
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from hal.api import ButtonPressed, EvseReport, FaultName, TokenPresented
 
 E = TypeVar("E")
 
 
-@dataclass(frozen=True)
-class CsmsConnected:
+class CsmsConnected(Struct, frozen=True):
     """The socket is up; messages may still have to wait for registration."""
 
     first: bool
     """Since the process began."""
 
 
-@dataclass(frozen=True)
-class CsmsLost:
+class CsmsLost(Struct, frozen=True):
     """The socket went down."""
 
 
-@dataclass(frozen=True)
-class RegistrationAccepted:
+class RegistrationAccepted(Struct, frozen=True):
     """BootNotification was answered with Accepted, for the first time or again."""
 
 
-@dataclass(frozen=True)
-class BackOnline:
+class BackOnline(Struct, frozen=True):
     """Connected and registered again after an outage that lasted *offline_s*."""
 
     offline_s: float
 
 
-@dataclass(frozen=True)
-class EvseChanged:
+class EvseChanged(Struct, frozen=True):
     """Hardware reported a change; the status and the transaction have already followed it."""
 
     before: EvseReport
     now: EvseReport
 
 
-@dataclass(frozen=True)
-class ConnectorStatusChanged:
+class ConnectorStatusChanged(Struct, frozen=True):
     evse_id: int
     connector_id: int
     status: str
     at: datetime
 
 
-@dataclass(frozen=True)
-class FaultRaised:
+class FaultRaised(Struct, frozen=True):
     evse_id: int
     fault: FaultName
 
 
-@dataclass(frozen=True)
-class FaultCleared:
+class FaultCleared(Struct, frozen=True):
     evse_id: int
     fault: FaultName
 
 
-@dataclass(frozen=True)
-class TransactionStarted:
+class TransactionStarted(Struct, frozen=True):
     transaction_id: str
     evse_id: int | None
 
 
-@dataclass(frozen=True)
-class TransactionEnded:
+class TransactionEnded(Struct, frozen=True):
     transaction_id: str
     evse_id: int | None
     stopped_reason: str
 
 
-@dataclass(frozen=True)
-class EvseFreed:
+class EvseFreed(Struct, frozen=True):
     """No transaction and no authorisation is left on this EVSE."""
 
     evse_id: int
 
 
-@dataclass(frozen=True)
-class ClockSynchronised:
+class ClockSynchronised(Struct, frozen=True):
     """UTC was set by a trusted source; *step_s* is how far it moved."""
 
     source: str
     step_s: float
 
 
-@dataclass(frozen=True)
-class CsmsTimeTold:
+class CsmsTimeTold(Struct, frozen=True):
     """The CSMS said what time it is (Heartbeat)."""
 
     moment: datetime
 
 
-@dataclass(frozen=True)
-class HeartbeatIntervalGiven:
+class HeartbeatIntervalGiven(Struct, frozen=True):
     """The CSMS accepted the station and named its interval; 0 leaves the one in force."""
 
     interval_s: int
 
 
-@dataclass(frozen=True)
-class SecurityHappened:
+class SecurityHappened(Struct, frozen=True):
     """A security event, by its name in the standard's list."""
 
     type: str
 
 
-@dataclass(frozen=True)
-class TokenShown:
+class TokenShown(Struct, frozen=True):
     token: TokenPresented
 
 
-@dataclass(frozen=True)
-class ButtonShown:
+class ButtonShown(Struct, frozen=True):
     button: ButtonPressed
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 
 class LinkProblem(StrEnum):
     """Why an attempt failed or a connection ended; the words are for people and for tests."""
@@ -39,8 +41,7 @@ class LinkTarget:
     """For name look-up, TCP, TLS and upgrade together."""
 
 
-@dataclass(frozen=True)
-class LinkUp:
+class LinkUp(Struct, frozen=True):
     """The upgrade succeeded."""
 
     generation: int
@@ -48,8 +49,7 @@ class LinkUp:
     address: str
 
 
-@dataclass(frozen=True)
-class LinkDown:
+class LinkDown(Struct, frozen=True):
     """The attempt failed or the connection ended; the last fact of its generation."""
 
     generation: int
@@ -61,16 +61,14 @@ class LinkDown:
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True)
-class FrameIn:
+class FrameIn(Struct, frozen=True):
     """A whole text message from the CSMS."""
 
     generation: int
     text: str
 
 
-@dataclass(frozen=True)
-class PongIn:
+class PongIn(Struct, frozen=True):
     """The answer to a ping."""
 
     generation: int

@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from hal.api import Board
 from station import first_start
@@ -56,8 +57,7 @@ CLOSE_S = 5.0
 """Longest wait for the connection to close after the last answer."""
 
 
-@dataclass(frozen=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What differs between the real station and the simulator."""
 
     board: Board
@@ -66,8 +66,7 @@ class Surroundings:
     controls: SimControls | None = None
 
 
-@dataclass(frozen=True)
-class Ports:
+class Ports(Struct, frozen=True):
     """What the station is connected to."""
 
     board: Board
@@ -78,8 +77,7 @@ class Ports:
     on_notice: Callable[[Notice], Any] | None = None
 
 
-@dataclass
-class Contained:
+class Contained(Struct):
     """Failures that were contained, by source."""
 
     count: int = 0

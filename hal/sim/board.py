@@ -6,9 +6,10 @@ in its own words, and keeps what it finds in `violations`.
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from hal.api import (
     LEASE_S,

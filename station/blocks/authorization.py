@@ -5,9 +5,8 @@ Tokens are the same if idToken and type are (C01.FR.25).
 """
 
 import logging
-from dataclasses import dataclass
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from hal.api import ButtonKind, TokenPresented
 from station.charging.evses import Evse
@@ -31,8 +30,7 @@ OFFLINE_TX_FOR_UNKNOWN = Variable(
 )
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """A token and where it was shown; *evse_id* None: the station's own reader."""
 
     token: TokenRow

@@ -6,9 +6,10 @@ monotonic clock; the lane only dials, reads and writes.
 
 import hashlib
 import logging
-from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from station.context import Context
 from station.device_model import (
@@ -96,8 +97,7 @@ class LinkListener(Protocol):
     def frame(self, fact: FrameIn) -> None: ...
 
 
-@dataclass(frozen=True)
-class LinkState:
+class LinkState(Struct, frozen=True):
     """What the API and the log tell about the connection."""
 
     state: str

@@ -14,7 +14,8 @@ from msgspec import UNSET
 from station.charging.rows import Cause
 from station.context import Context
 from station.device_model import Boolean, Integer, Mutability, Variable
-from station.events import EvseFreed, TransactionEnded
+from station.events import ConnectorStatusChanged, EvseFreed, TransactionEnded
+from station.ocpp.messages.availability import ConnectorStatus
 from station.ocpp.messages.common import StatusInfo
 from station.ocpp.messages.provisioning import (
     BootReason,
@@ -48,6 +49,8 @@ ALLOW_RESET_EVSE = Variable(
 )
 FLUSH_S = 5.0
 """Wait for answers to the last messages before the process ends (B12.FR.05)."""
+SHUT_AFTER_S = 1.0
+"""An EVSE that becomes Available is reported so before a waiting reset shuts it."""
 EVSE_RESET_S = 2.0
 """An EVSE that is reset stays out of service for so long."""
 
@@ -69,6 +72,8 @@ class Resets:
         self._context, self._restart = context, restart
         self._rows = context.store.table(RESETS)
         self._resetting: set[int] = set()
+        self._shut: set[int] = set()
+        """EVSEs that take nobody new while a reset waits."""
         self._ending: Timer | None = None
         self._tries = 0
         context.variables.declare(RESET_RETRIES)
@@ -79,6 +84,7 @@ class Resets:
         context.queries.inoperative.register(self._keeps_out)
         context.events.subscribe(TransactionEnded, lambda _: self._check())
         context.events.subscribe(EvseFreed, lambda _: self._check())
+        context.events.subscribe(ConnectorStatusChanged, self._on_status)
 
     def start(self) -> None:
         """A reset of the station that was scheduled has happened: it is a restart."""
@@ -105,7 +111,7 @@ class Resets:
             return ResetResponse(status=ResetStatus.ACCEPTED)  # B11.FR.03, B12.FR.02
         if in_use or busy is not None:
             self._rows.put(ResetRow(evse_id=evse_id, scheduled=True))
-            self._context.refresh()
+            self._shut_available()
             return ResetResponse(status=ResetStatus.SCHEDULED)  # B12.FR.01, B11.FR.07
         self._context.store.after_commit(self._begin, evse_id)
         return ResetResponse(status=ResetStatus.ACCEPTED)
@@ -132,6 +138,7 @@ class Resets:
     def _carry_out(self, row: ResetRow) -> None:
         if row.evse_id:
             self._rows.delete(RESETS.key(row))
+            self._shut.discard(row.evse_id)
             self._resetting.add(row.evse_id)
             self._context.refresh()
             log.info("EVSE %d is reset", row.evse_id)
@@ -173,10 +180,23 @@ class Resets:
             return not transactions.is_free(evse_id)
         return bool(transactions.all() or transactions.grants())
 
+    def _on_status(self, event: ConnectorStatusChanged) -> None:
+        if event.status == ConnectorStatus.AVAILABLE and self._rows.all():
+            self._context.reactor.call_later(SHUT_AFTER_S, self._shut_available, source="reset")
+
+    def _shut_available(self) -> None:
+        """B12: EVSEs that are Available become Unavailable; one still in use stays as it is."""
+        for evse in self._context.evses:
+            statuses = {evse.connector_status(each.id) for each in evse.description.connectors}
+            if self._waits_for(evse.id) and statuses == {ConnectorStatus.AVAILABLE}:
+                self._shut.add(evse.id)
+        self._context.refresh()
+
+    def _waits_for(self, evse_id: int) -> bool:
+        return self._rows.get("0") is not None or self._rows.get(str(evse_id)) is not None
+
     def _keeps_out(self, evse_id: int, connector_id: int) -> bool | None:  # noqa: ARG002
-        """A free EVSE takes nobody new while a reset waits."""
-        waits = self._rows.get("0") is not None or self._rows.get(str(evse_id)) is not None
-        if evse_id in self._resetting or (waits and self._context.transactions.is_free(evse_id)):
+        if evse_id in self._resetting or (evse_id in self._shut and self._waits_for(evse_id)):
             return True
         return None
 

@@ -8,8 +8,9 @@ decided them is durable, and are dropped if the decision has changed meanwhile.
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from hal.api import (
     LEASE_S,

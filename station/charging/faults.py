@@ -6,8 +6,9 @@ suspended, its stopped reason, the component and variable of the device model, a
 of the industry's minimum required error codes (MREC) where there is one.
 """
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from hal.api import FAULTS, FaultName, Severity
 from station.ocpp.messages.transactions import Reason
@@ -21,8 +22,7 @@ class Consequence(Enum):
     ENDS = "ends"
 
 
-@dataclass(frozen=True)
-class FaultMeaning:
+class FaultMeaning(Struct, frozen=True):
     component: str
     variable: str
     faulted: bool

@@ -5,9 +5,10 @@ decides, as each point says.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, ParamSpec, Protocol, TypeVar
+
+from msgspec import Struct
 
 from station.charging.rows import TokenRow
 from station.ocpp.messages.common import IdToken, MeterValue
@@ -59,8 +60,7 @@ class TransactionMeter(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why something may not be done now."""
 
     reason_code: str

@@ -8,10 +8,10 @@ contactor is open, so that the last meter value is the true one.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec import Struct
 
 from station.charging.evses import Evse, Evses
 from station.charging.queries import Queries
@@ -55,8 +55,7 @@ STATE_TOLD = frozenset(
 """With these triggers an event tells the charging state, changed or not (F06.FR.07, E05.FR.09)."""
 
 
-@dataclass(frozen=True)
-class TransactionStep:
+class TransactionStep(Struct, frozen=True):
     """One event of a transaction, before functional block E makes a message of it."""
 
     kind: TransactionEvent
@@ -78,8 +77,7 @@ class TransactionStep:
     """For how long energy has flowed so far."""
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """The variables that decide about transactions, read when they are needed."""
 
     start_points: Callable[[], Points]

@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from station.clock import Clock, Trust
 from station.device_model import DeviceModel, Integer, Variable
@@ -46,8 +46,7 @@ LONGEST_HOLD_S = 3600.0
 """A message that is never given up (A04.FR.02) is tried at least once an hour."""
 
 
-@dataclass(frozen=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """How the answer to one kind of owed message is handled."""
 
     request_type: type[Request[Any]]

@@ -2,13 +2,11 @@
 
 import decimal
 import re
-from abc import abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from station.ocpp.codec import format_timestamp, parse_timestamp
 from station.ocpp.messages.provisioning import Data, VariableCharacteristics
@@ -42,19 +40,16 @@ class ValueRefused(Exception):  # noqa: N818 - a normal outcome: SetVariables an
 class Kind(Protocol[T]):
     """A data type with its limits. What `format` writes, `parse` reads back as the same value."""
 
-    @abstractmethod
     def parse(self, text: str) -> T:
         """Raises ValueRefused."""
+        ...
 
-    @abstractmethod
     def format(self, value: T) -> str: ...
 
-    @abstractmethod
     def characteristics(self, *, supports_monitoring: bool = False) -> VariableCharacteristics: ...
 
 
-@dataclass(frozen=True)
-class Text(Kind[str]):
+class Text(Struct, frozen=True):
     max_length: int = MAX_VALUE
     min_length: int = 0
 
@@ -77,8 +72,7 @@ class Text(Kind[str]):
         )
 
 
-@dataclass(frozen=True)
-class Integer(Kind[int]):
+class Integer(Struct, frozen=True):
     unit: str = ""
     min: int | None = None
     max: int | None = None
@@ -99,8 +93,7 @@ class Integer(Kind[int]):
         return _numeric(Data.INTEGER, self.unit, self.min, self.max, supports_monitoring)
 
 
-@dataclass(frozen=True)
-class Decimal(Kind[float]):
+class Decimal(Struct, frozen=True):
     unit: str = ""
     min: float | None = None
     max: float | None = None
@@ -119,8 +112,7 @@ class Decimal(Kind[float]):
         return _numeric(Data.DECIMAL, self.unit, self.min, self.max, supports_monitoring)
 
 
-@dataclass(frozen=True)
-class Boolean(Kind[bool]):
+class Boolean(Struct, frozen=True):
     def parse(self, text: str) -> bool:
         if text not in ("true", "false"):
             raise ValueRefused(INVALID_VALUE, "must be true or false")
@@ -135,8 +127,7 @@ class Boolean(Kind[bool]):
         )
 
 
-@dataclass(frozen=True)
-class DateTime(Kind[datetime]):
+class DateTime(Struct, frozen=True):
     """Aware UTC, to the millisecond."""
 
     def parse(self, text: str) -> datetime:
@@ -154,8 +145,7 @@ class DateTime(Kind[datetime]):
         )
 
 
-@dataclass(frozen=True)
-class OptionList(Kind[S], Generic[S]):
+class OptionList(Struct, Generic[S], frozen=True):
     """One of *values*; with a StrEnum's members as values the value is a member."""
 
     values: tuple[S, ...]
@@ -177,8 +167,7 @@ class OptionList(Kind[S], Generic[S]):
         return _listed(Data.OPTION_LIST, self.values, longest, supports_monitoring)
 
 
-@dataclass(frozen=True)
-class MemberList(Kind[tuple[S, ...]], Generic[S]):
+class MemberList(Struct, Generic[S], frozen=True):
     """Any of *values*; their order says nothing."""
 
     values: tuple[S, ...]
@@ -205,8 +194,7 @@ class MemberList(Kind[tuple[S, ...]], Generic[S]):
         return _listed(self.data_type, self.values, longest, supports_monitoring)
 
 
-@dataclass(frozen=True)
-class SequenceList(MemberList[S], Generic[S]):
+class SequenceList(MemberList[S], Generic[S], frozen=True):
     """Any of *values*, in an order that counts."""
 
     data_type = Data.SEQUENCE_LIST

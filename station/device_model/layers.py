@@ -8,10 +8,10 @@ station that no longer finds its CSMS; a hash of the configured text tells.
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from station.device_model.entry import Slot
@@ -52,8 +52,7 @@ class Problem(StrEnum):
     OVERRULED = "the configuration has changed since it was set, and wins"
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """Something about a value that a person should read; it never quotes the value."""
 
     source: Source

@@ -7,8 +7,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from station.io.upgrade import DialError, Upgraded, upgrade
 from station.link import LinkProblem, LinkTarget
@@ -24,8 +25,7 @@ USER_TIMEOUT_MS = 60_000
 """Sent bytes that nobody acknowledges end the connection, also when pings are switched off."""
 
 
-@dataclass(frozen=True)
-class Dialled:
+class Dialled(Struct, frozen=True):
     """A connection after its upgrade; whoever holds it closes the socket."""
 
     sock: socket.socket
@@ -33,8 +33,7 @@ class Dialled:
     upgraded: Upgraded
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(Struct, frozen=True):
     """The parts of a target's URL that an attempt needs."""
 
     host: str

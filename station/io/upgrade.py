@@ -10,9 +10,9 @@ and bytes that follow the head are not lost.
 import logging
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import websocket
+from msgspec import Struct
 
 from station.link import LinkProblem
 
@@ -39,8 +39,7 @@ class DialError(Exception):
         self.http_status, self.retry_after_s = http_status, retry_after_s
 
 
-@dataclass(frozen=True)
-class Upgraded:
+class Upgraded(Struct, frozen=True):
     """What the CSMS agreed to, and the bytes that it sent right behind its answer."""
 
     subprotocol: str
@@ -48,8 +47,7 @@ class Upgraded:
     surplus: bytes
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(Struct, frozen=True):
     """Status and fields of an HTTP answer; names in lower case, repeated fields joined."""
 
     status: int

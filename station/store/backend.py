@@ -1,10 +1,10 @@
 """The seam below the core's store: lanes that commit units, and disks that hold them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
+from msgspec import Struct, field
 
 from station.records import SendClass, StoreHealth
 from station.store.units import Unit
@@ -25,8 +25,7 @@ class Entry(msgspec.Struct, gc=False):
     size: int = 0
 
 
-@dataclass(frozen=True)
-class Opening:
+class Opening(Struct, frozen=True):
     """What was found on the disk."""
 
     health: StoreHealth = StoreHealth.OK

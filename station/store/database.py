@@ -7,9 +7,10 @@ cuts, WAL with NORMAL (a common default) in none.
 import logging
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from station.records import StoreHealth
 from station.store.backend import Blob, Opening

@@ -8,8 +8,9 @@ of N+1: `meta.min_reader` names the oldest version that may.
 import re
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from station.store.files import sync_directory, sync_file
 
@@ -22,8 +23,7 @@ class StoreTooNewError(Exception):
     """The database was written by software that this version cannot follow."""
 
 
-@dataclass(frozen=True)
-class Migration:
+class Migration(Struct, frozen=True):
     version: int
     sql: str
 

@@ -3,8 +3,9 @@
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from station.store.backend import Blob, Disk, Opening, Reports
 from station.store.units import Unit
@@ -13,22 +14,19 @@ from station.store.writer import RETRY_FIRST_S, Report, Writer
 OnRows = Callable[[list[Blob] | None], Any]
 
 
-@dataclass(frozen=True)
-class _Write:
+class _Write(Struct, frozen=True):
     serial: int
     unit: Unit
     whole: bool
 
 
-@dataclass(frozen=True)
-class _Read:
+class _Read(Struct, frozen=True):
     queue: str
     ids: Sequence[int]
     on_rows: OnRows
 
 
-@dataclass(frozen=True)
-class _Stop:
+class _Stop(Struct, frozen=True):
     """Finish what was handed over."""
 
 

@@ -1,8 +1,9 @@
 """The control law of one EVSE, and the unit that runs it on devices, without a thread."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 
 from hal.api import (
     FAULTS,

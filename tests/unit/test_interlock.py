@@ -1,11 +1,11 @@
 """The interlock: when the contactor may be closed, for whatever it is shown."""
 
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hal.api import FAULTS, LEASE_S, EvseSetpoint, FaultName, PilotState, Power, Severity
 from hal.interlock import (

@@ -1,13 +1,13 @@
 """The simulated board: the interlock is in force on it, and it judges itself."""
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
+from msgspec.structs import replace
 
 from hal.api import (
     CommandKind,
