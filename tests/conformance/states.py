@@ -64,21 +64,27 @@ class Inbox:
     """CALLs of the station that no step has used up yet."""
 
     station: VirtualStation
+    seen: int
     calls: list[tuple[str, Payload]] = field(default_factory=list)
-    seen: int = 0
 
     def refresh(self) -> None:
         received = self.station.csms.received
         self.calls += received[self.seen :]
         self.seen = len(received)
 
-    def take(self, action: str, wanted: dict[str, Wanted]) -> Payload | None:
+    def take(
+        self, action: str, wanted: dict[str, Wanted], *, may: Callable[[Payload], bool] = bool
+    ) -> Payload | None:
         self.refresh()
         for index, (name, payload) in enumerate(self.calls):
-            if name == action and fits(payload, wanted):
+            if name == action and fits(payload, wanted) and may(payload):
                 del self.calls[index]
                 return payload
         return None
+
+    def forget_before(self, payload: Payload, action: str) -> None:
+        """Drop what arrived before this CALL, which stays."""
+        self.calls = self.calls[self.calls.index((action, payload)) :]
 
     def all(self, action: str) -> list[Payload]:
         self.refresh()
@@ -92,7 +98,8 @@ class Inbox:
 class Tool:
     """The tester: hands on the station, and the eyes of the test tool on its messages.
 
-    `csms.received` belongs to the tool: tests take messages with `expect`, not from there.
+    `csms.received` belongs to the tools: tests take messages with `expect`, not from there. Two
+    tools may test two EVSEs of one station; each sees the transactions of its own.
     """
 
     def __init__(
@@ -109,11 +116,13 @@ class Tool:
         self.id_token = id_token or ID_TOKEN
         self.how = how
         """How sessions are authorised and stopped unless a case says: "local" or "remote"."""
-        self.csms.received.clear()
-        self.inbox = Inbox(station)
-        self.events: list[Payload] = []
-        self._events_seen = 0
+        self.inbox = Inbox(station, len(self.csms.received))
         self._known: set[tuple[str, int, str]] = set()
+        self.events: list[Payload] = []
+        """Every TransactionEvent of the station, in order of arrival."""
+        self._places: dict[str, int] = {}
+        """The EVSE of each transaction, once an event has named it."""
+        self._events_seen = len(self.csms.received)
         self.is_bay_occupied = self.is_authorized = self.is_connected = False
         self.is_cached = False
         """The token is known to the station: it need not ask the CSMS again."""
@@ -142,7 +151,8 @@ class Tool:
     ) -> Payload:
         """The CALL that a step expects, waited for and used up."""
         waited_s = 0.0
-        while (found := self.inbox.take(action, wanted or {})) is None:
+        may = self._is_mine if action == "TransactionEvent" else bool
+        while (found := self.inbox.take(action, wanted or {}, may=may)) is None:
             if waited_s >= within_s:
                 left = "\n  ".join(f"{name} {payload}" for name, payload in self.inbox.calls)
                 raise AssertionError(f"no {action} with {wanted}; there was:\n  {left}")
@@ -197,26 +207,36 @@ class Tool:
     def _note(self) -> None:
         self.inbox.refresh()
         received = self.csms.received
-        for name, payload in received[self._events_seen :]:
-            if name == "TransactionEvent" and _identity(payload) not in self._known:
-                self._known.add(_identity(payload))  # a retry is the same event
-                self.events.append(payload)
+        new = [each for name, each in received[self._events_seen :] if name == "TransactionEvent"]
         self._events_seen = len(received)
+        for event in new:
+            if _identity(event) in self._known:
+                continue  # a retry is the same event
+            self._known.add(_identity(event))
+            self.events.append(event)
+            if "evse" in event:
+                self._places[event["transactionInfo"]["transactionId"]] = event["evse"]["id"]
+
+    def _is_mine(self, event: Payload) -> bool:
+        """Of a transaction on this EVSE, or on one that nobody knows yet."""
+        self._note()
+        place = self._places.get(event["transactionInfo"]["transactionId"], self.evse)
+        return place == self.evse
 
     # -- the transaction
 
     @property
     def transaction_id(self) -> str:
-        """Of the transaction begun last."""
+        """Of the transaction begun last on this EVSE."""
         self._note()
-        assert self.events, "no transaction has begun"
-        started = [event for event in self.events if event["eventType"] == "Started"]
+        started = [e for e in self.events if e["eventType"] == "Started" and self._is_mine(e)]
+        assert started, "no transaction has begun"
         return str(started[-1]["transactionInfo"]["transactionId"])
 
     @property
     def is_running(self) -> bool:
         self._note()
-        kinds = [event["eventType"] for event in self.events]
+        kinds = [event["eventType"] for event in self.events if self._is_mine(event)]
         return kinds.count("Started") > kinds.count("Ended")
 
     def events_of(self, transaction_id: str | None = None) -> list[Payload]:
@@ -231,19 +251,6 @@ class Tool:
     def _ends(self, *points: str) -> bool:
         return any(point in self.stop_points for point in points)
 
-    def _expect_change(self, is_reached: bool, wanted: dict[str, Wanted]) -> Payload | None:
-        """The event of a step: Updated in a transaction, Started when *is_reached* begins one."""
-        if self.is_running and not self._is_pending_start():
-            return self.expect_event({"eventType": "Updated", **wanted})
-        if is_reached:
-            return self.expect_event({"eventType": "Started", **wanted})
-        return None
-
-    def _is_pending_start(self) -> bool:
-        """The station was faster than the tool: the Started event waits to be looked at."""
-        pending = self.inbox.all("TransactionEvent")
-        return any(event["eventType"] == "Started" for event in pending)
-
     # -- reusable states: before the charge
 
     def booted(self, *, reset: str | None = None) -> Payload:
@@ -254,11 +261,21 @@ class Tool:
             self.sim = self.station.sim
         else:
             assert self.csms.call("Reset", {"type": reset}) == {"status": "Accepted"}
-        boot = self.expect("BootNotification", within_s=60.0)
+        boot = self.expect_boot()
         self.expect_all_available()
         self.expect("SecurityEventNotification", {"type": ("StartupOfTheDevice", "ResetOrReboot")})
-        self.sim = self.station.sim
         return boot
+
+    def expect_boot(self, *, within_s: float = 60.0) -> Payload:
+        """A BootNotification; what arrived before it is forgotten."""
+        waited_s = 0.0
+        while not (boots := self.inbox.all("BootNotification")) and waited_s < within_s:
+            self.wait(STEP_S)
+            waited_s += STEP_S
+        assert boots, f"no BootNotification within {within_s} s"
+        self.inbox.forget_before(boots[0], "BootNotification")
+        self.sim = self.station.sim
+        return self.expect("BootNotification")
 
     def connectors(self) -> list[tuple[int, int]]:
         return [
@@ -369,8 +386,11 @@ class Tool:
             self.authorized()
         if not self.is_connected:
             self.ev_connected_pre_session()
+        triggers = ["ChargingStateChanged"]
+        if not self.is_running:  # the first event also tells why it could begin (F01.FR.25)
+            triggers += ["RemoteStart" if self.how == "remote" else "Authorized"]
         charging: dict[str, Wanted] = {
-            "triggerReason": "ChargingStateChanged",
+            "triggerReason": triggers,
             "transactionInfo.chargingState": "Charging",
         }
         if not self.is_running and self._starts("DataSigned"):
