@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+from msgspec.structs import asdict
 
 from station.control import SimControls, StationView
 from station.web.sim_api import PATHS, Target, find_command
@@ -32,7 +33,7 @@ class Api:
         if path == "/api/health":
             return OK
         if path == "/api/state":
-            return orjson.dumps(self._view.snapshot(), option=orjson.OPT_INDENT_2)
+            return orjson.dumps(asdict(self._view.snapshot()), option=orjson.OPT_INDENT_2)
         if self._target(path) is not None:
             raise RequestError(HTTPStatus.METHOD_NOT_ALLOWED, f"{path} takes POST", Allow="POST")
         raise self.unknown(path)
