@@ -415,7 +415,8 @@ class Transactions:
         state = now.charging_state
         if row.remote_start_owed is not None and kind is not TransactionEvent.ENDED:
             trigger = TriggerReason.REMOTE_START  # F02.FR.21
-        tell_evse = row.evse_owed and row.evse_id is not None
+        asked = trigger is TriggerReason.TRIGGER  # one event for each EVSE: say whose it is
+        tell_evse = (row.evse_owed or asked) and row.evse_id is not None
         first = kind is TransactionEvent.STARTED
         tell_state = first or str(state) != row.state or trigger in STATE_TOLD
         begin = begin and row.evse_id is not None
