@@ -59,6 +59,10 @@ def absent(value: Any) -> bool:
     return value is None
 
 
+def anyone(_: Payload) -> bool:
+    return True
+
+
 @dataclass
 class Inbox:
     """CALLs of the station that no step has used up yet."""
@@ -73,7 +77,7 @@ class Inbox:
         self.seen = len(received)
 
     def take(
-        self, action: str, wanted: dict[str, Wanted], *, may: Callable[[Payload], bool] = bool
+        self, action: str, wanted: dict[str, Wanted], *, may: Callable[[Payload], bool] = anyone
     ) -> Payload | None:
         self.refresh()
         for index, (name, payload) in enumerate(self.calls):
@@ -151,7 +155,7 @@ class Tool:
     ) -> Payload:
         """The CALL that a step expects, waited for and used up."""
         waited_s = 0.0
-        may = self._is_mine if action == "TransactionEvent" else bool
+        may = self._is_mine if action == "TransactionEvent" else anyone
         while (found := self.inbox.take(action, wanted or {}, may=may)) is None:
             if waited_s >= within_s:
                 left = "\n  ".join(f"{name} {payload}" for name, payload in self.inbox.calls)
