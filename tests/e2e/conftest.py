@@ -25,11 +25,16 @@ def make_sim(tmp_path: Path, csms: BenchCsmsThread) -> Iterator[MakeSim]:
     """Builds stations that are not started yet: options of `joulepost sim`, and variables."""
     sims: list[Sim] = []
 
-    def make(*options: str, csms_url: str = csms.url, **variables: str) -> Sim:
+    def make(
+        *options: str,
+        csms_url: str = csms.url,
+        program: tuple[str | Path, ...] = ("-m", "station"),
+        **variables: str,
+    ) -> Sim:
         folder = tmp_path / f"station-{len(sims)}"
         folder.mkdir()
         presets = QUICK | {key.replace("__", "."): value for key, value in variables.items()}
-        sims.append(Sim(folder, csms_url, options, presets))
+        sims.append(Sim(folder, csms_url, program, options, presets))
         return sims[-1]
 
     yield make

@@ -103,7 +103,8 @@ class Child:
                 if len(found) >= times:
                     return found[times - 1]
                 left_s = deadline - time.monotonic()
-                assert left_s > 0 and self._reader.is_alive(), f"no {words!r} in:\n{self._lines}"
+                over = left_s <= 0 or not self._reader.is_alive()
+                assert not over, f"no {words!r} in:\n" + "\n".join(self._lines)
                 self._news.wait(min(left_s, 0.5))
 
     def wait(self) -> int:
@@ -137,17 +138,22 @@ class Sim:
     """A state folder, and the `joulepost sim` that runs on it, or ran, or will run."""
 
     def __init__(
-        self, folder: Path, csms_url: str, options: tuple[str, ...], variables: Mapping[str, str]
+        self,
+        folder: Path,
+        csms_url: str,
+        program: tuple[str | Path, ...],
+        options: tuple[str, ...],
+        variables: Mapping[str, str],
     ) -> None:
         self.state_dir = folder / "state"
-        self.csms_url, self._options = csms_url, options
+        self.csms_url, self._program, self._options = csms_url, program, options
         self._presets = folder / "variables.json"
         self._presets.write_text(json.dumps(list(map(_preset, variables, variables.values()))))
         self.process: Child
         self.children: list[Child] = []
         self._api: StationApi | None = None
 
-    def start(self, *options: str, program: tuple[str | Path, ...] = ("-m", "station")) -> "Sim":
+    def start(self, *options: str) -> "Sim":
         """Begin to run; what it says and does is to be waited for."""
         self._api = None
         words = {
@@ -160,7 +166,7 @@ class Sim:
         }
         given = [f"{option}={value}" for option, value in words.items()]
         self.process = Child(
-            sys.executable, *program, "sim", *given, *self._options, *options, cwd=ROOT
+            sys.executable, *self._program, "sim", *given, *self._options, *options, cwd=ROOT
         )
         self.children.append(self.process)
         return self

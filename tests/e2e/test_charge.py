@@ -24,7 +24,6 @@ from tests.e2e.rig import (
     messages,
     sampled,
     statuses,
-    until,
     wait,
     wait_for_boot,
 )

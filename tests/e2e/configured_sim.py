@@ -1,0 +1,28 @@
+"""`joulepost sim` with what otherwise only a configuration file can say.
+
+    python configured_sim.py [--end] [--frames] sim ...
+
+--end: a restart ends the transaction that ran; --frames: every frame goes to the log.
+"""
+
+import argparse
+import sys
+
+from msgspec.structs import replace
+
+from station.cli import main, sim
+from station.config import ChargingSection, LoggingSection, StationConfig
+
+
+def build_config(args: argparse.Namespace) -> StationConfig:
+    return replace(
+        plain(args),
+        charging=ChargingSection(tx_resumption="end" if "--end" in settings else "resume"),
+        logging=LoggingSection(level="debug", frames="--frames" in settings),
+    )
+
+
+at = sys.argv.index("sim")
+settings, words = sys.argv[1:at], sys.argv[at:]
+plain, sim.build_config = sim.build_config, build_config
+sys.exit(main(words))
