@@ -420,6 +420,8 @@ class Transactions:
         first = kind is TransactionEvent.STARTED
         tell_state = first or str(state) != row.state or trigger in STATE_TOLD
         begin = begin and row.evse_id is not None
+        # Told once the EVSE is known, and again when charging starts (E01.FR.17, E03.FR.11).
+        tell_begin = begin or (row.begin_owed and row.evse_owed and row.evse_id is not None)
         paid = replace(
             row,
             next_seq=row.next_seq + 1,
@@ -446,7 +448,7 @@ class Transactions:
             reservation_id=row.reservation_owed,
             stopped_reason=reason,
             phases=phases,
-            begin=begin,
+            begin=tell_begin,
             meter_values=values,
             charged_s=int(self._charged_s(paid, self._drawing_since.get(row.id))),
         )
