@@ -27,7 +27,7 @@ def schemas() -> Schemas:
 def make_tool(schemas: Schemas) -> Iterator[MakeTool]:
     """Builds a booted station with a tool on it; `finish` of each runs after the case.
 
-    Arguments of `Tool` (evse, connector, id_token, how) go to it, all others to the station;
+    Arguments of `Tool` (evse, connector, id_token, how, reader) go to it, others to the station;
     `variables` presets the device model: {"TxCtrlr.TxStartPoint": "Authorized"}.
     """
     tools: list[Tool] = []
@@ -38,13 +38,17 @@ def make_tool(schemas: Schemas) -> Iterator[MakeTool]:
         connector: int = 1,
         id_token: dict[str, str] | None = None,
         how: str = "local",
+        reader: int | None = 0,
         variables: dict[str, str] | None = None,
         **station: Any,
     ) -> Tool:
         presets = {**BEFORE_EVERY_CASE, **(variables or {})}
         built = VirtualStation(variables=presets, **station).boot()
-        tools.append(Tool(built, evse=evse, connector=connector, id_token=id_token, how=how))
-        return tools[-1]
+        tool = Tool(
+            built, evse=evse, connector=connector, id_token=id_token, how=how, reader=reader
+        )
+        tools.append(tool)
+        return tool
 
     yield make
     for each in tools:

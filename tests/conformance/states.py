@@ -114,12 +114,15 @@ class Tool:
         connector: int = 1,
         id_token: dict[str, str] | None = None,
         how: str = "local",
+        reader: int | None = 0,
     ) -> None:
         self.station, self.csms, self.sim = station, station.csms, station.sim
         self.evse, self.connector = evse, connector
         self.id_token = id_token or ID_TOKEN
         self.how = how
         """How sessions are authorised and stopped unless a case says: "local" or "remote"."""
+        self.reader = evse if reader == 0 else reader
+        """Where the token is presented: at the reader of an EVSE, or (None) of the station."""
         self.inbox = Inbox(station, len(self.csms.received))
         self._known: set[tuple[str, int, str]] = set()
         self.events: list[Payload] = []
@@ -344,7 +347,7 @@ class Tool:
 
     def _authorized_locally(self) -> None:
         running, begins = self.is_running, self._begins_with_authorization()
-        self.sim.token(self.id_token["idToken"], type=self.id_token["type"], evse=self.evse)
+        self.present()
         if not self.is_cached:
             self.expect("Authorize", {"idToken": lambda token: fits(token, dict(self.id_token))})
         if running or begins:
@@ -361,6 +364,11 @@ class Tool:
                 self.expect("Authorize", {"idToken.idToken": self.id_token["idToken"]})
         if running or begins:
             self._expect_authorization_event("RemoteStart", running=running)
+
+    def present(self) -> None:
+        """The driver's hand: the token before the reader."""
+        token = self.id_token
+        self.sim.token(token["idToken"], type=token["type"], evse=self.reader)
 
     def request_start(self, remote_start_id: int = 4711, **fields: Any) -> Payload:
         """Send a RequestStartTransaction for the tool's token and EVSE."""
@@ -443,7 +451,7 @@ class Tool:
             trigger, reasons = "RemoteStop", ["Remote"]
             token: dict[str, Wanted] = {}
         else:
-            self.sim.token(self.id_token["idToken"], type=self.id_token["type"], evse=self.evse)
+            self.present()
             trigger, reasons = "StopAuthorized", ["Local", None]
             token = {"idToken.idToken": (None, self.id_token["idToken"])}  # type: ignore[dict-item]
         first = self.expect_event({"triggerReason": trigger, **token})

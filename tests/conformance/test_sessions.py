@@ -16,7 +16,9 @@ START_POINTS = STOP_POINTS
 def test_session_is_reported_whatever_the_points(
     make_tool: MakeTool, how: str, start: str, stop: str, plugs_first: bool
 ) -> None:
-    """E01.FR.01, E06.FR.01"""
+    """E01.FR.01, E01.FR.02, E01.FR.03, E01.FR.05, E01.FR.06, E01.FR.10, E06.FR.01, E06.FR.02,
+    E06.FR.03, E06.FR.06, E06.FR.07
+    """
     points = {"TxCtrlr.TxStartPoint": start, "TxCtrlr.TxStopPoint": stop}
     tool = make_tool(how=how, cable="socket" if plugs_first else "fixed", variables=points)
     if plugs_first:
