@@ -1,10 +1,9 @@
 """Counters from day one: how late the core runs, how long commits take, what was contained."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 
-@dataclass
-class Peak:
+class Peak(Struct):
     """Count, sum and worst of one duration in seconds."""
 
     count: int = 0
@@ -25,8 +24,7 @@ class Peak:
         }
 
 
-@dataclass
-class Metrics:
+class Metrics(Struct):
     """Of one process; the core writes, the snapshot reads."""
 
     turn: Peak = field(default_factory=Peak)

@@ -6,9 +6,10 @@ waits for a retry the others go on, and nothing overtakes within a class.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 
 class Failure(Enum):
@@ -19,8 +20,7 @@ class Failure(Enum):
     LOST = "lost"  # the connection went down before an answer
 
 
-@dataclass(frozen=True)
-class CallFailed:
+class CallFailed(Struct, frozen=True):
     """A CALL that was not answered as the schema has it."""
 
     failure: Failure
@@ -31,8 +31,7 @@ class CallFailed:
 Outcome = dict[str, Any] | CallFailed
 
 
-@dataclass(eq=False)
-class Outgoing:
+class Outgoing(Struct, eq=False):
     """One CALL that waits for its turn or its answer."""
 
     send_class: int
@@ -44,7 +43,7 @@ class Outgoing:
     """Caused by TriggerMessage, GetBaseReport or GetReport (B02.FR.02)."""
     ready: Callable[[], bool] | None = None
     """Holds the call back while it returns False."""
-    message_id: str = field(default="", init=False)
+    message_id: str = ""
 
 
 class Line(Protocol):
