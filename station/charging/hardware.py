@@ -82,8 +82,7 @@ class Hardware:
         self._tell_status(evse, first)
         if not known:
             self._transactions.first_seen(evse)
-        self._transactions.evse_changed(evse)
-        self._faults(evse, before)
+        self._transactions.evse_changed(evse, self._faults(evse, before))
         self._tell_status(evse, self._changed(evse))
         self._events.publish(EvseChanged(before, report))
 
@@ -98,24 +97,25 @@ class Hardware:
                 ConnectorStatusChanged(evse.id, connector_id, status, self._clock.utc())
             )
 
-    def _faults(self, evse: Evse, before: EvseReport) -> None:
+    def _faults(self, evse: Evse, before: EvseReport) -> Cause | None:
+        """Tell what was raised and cleared; what it does to a transaction, if anything."""
         raised = sorted(evse.report.faults - before.faults)
-        cleared = sorted(before.faults - evse.report.faults)
         for fault in raised:
             log.warning("EVSE %d: %s (%s)", evse.id, fault.name, fault.device)
             self._events.publish(FaultRaised(evse.id, fault.name))
-            meaning = MEANINGS[fault.name]
-            row = self._transactions.on_evse(evse.id)
-            if meaning.consequence is Consequence.ENDS and row is not None:
-                cause = Cause(
-                    trigger=TriggerReason.ABNORMAL_CONDITION, reason=meaning.stopped_reason
-                )
-                self._transactions.end(row, cause)  # E06.FR.16
-        for fault in cleared:
+        for fault in sorted(before.faults - evse.report.faults):
             log.info("EVSE %d: %s is over", evse.id, fault.name)
             self._events.publish(FaultCleared(evse.id, fault.name))
-        if any(MEANINGS[f.name].consequence is Consequence.SUSPENDS for f in raised + cleared):
-            self._transactions.abnormal(evse)
+        meanings = [MEANINGS[fault.name] for fault in raised]
+        for consequence in (Consequence.ENDS, Consequence.SUSPENDS):
+            for meaning in meanings:
+                if meaning.consequence is consequence:  # E06.FR.16
+                    return Cause(
+                        trigger=TriggerReason.ABNORMAL_CONDITION,
+                        reason=meaning.stopped_reason,
+                        forced=consequence is Consequence.ENDS,
+                    )
+        return None
 
 
 BEFORE_TRANSACTION = frozenset(

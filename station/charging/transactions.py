@@ -261,22 +261,24 @@ class Transactions:
 
     # -- hardware
 
-    def evse_changed(self, evse: Evse) -> None:
-        """The board reported, or time made a fact of it: see what follows."""
+    def evse_changed(self, evse: Evse, cause: Cause | None = None) -> None:
+        """The board reported, or time made a fact of it: see what follows.
+
+        *cause* is a fault that was just raised: forced if it ends a transaction, else it suspends.
+        """
         connected = evse.facts(authorized=False, signed=False).connected
         was = self._before(evse)
         if connected and not was.connected:
             self._bind_floating(evse)
             self._disarm(self.grant_of(evse.id))
-        elif was.connected and not connected:
+        row = self.on_evse(evse.id)
+        if cause is not None and cause.forced and row is not None and row.stop is None:
+            self.end(row, cause)
+            return
+        if was.connected and not connected:
             self._signed.discard(evse.id)
             if self._lost_ev(evse):
                 return
-        self._evaluate(evse, None)
-
-    def abnormal(self, evse: Evse) -> None:
-        """A fault began or ended that suspends: the change is reported as such."""
-        cause = Cause(trigger=TriggerReason.ABNORMAL_CONDITION, reason=Reason.OTHER)
         self._evaluate(evse, cause)
 
     def reconsider(self, evse: Evse) -> None:
@@ -506,9 +508,11 @@ class Transactions:
             if grant is not None:
                 self._arm_timeout(replace(grant, at=self._clock.utc()))
             return False
-        if self._policy.stop_on_ev_side_disconnect():  # E09.FR.01
+        stops = self._policy.stop_on_ev_side_disconnect()
+        if stops or ends(row.facts, self._facts(evse), self._policy.stop_points()):
             if evse.report.plugged and not self._policy.unlock_on_ev_side_disconnect():
-                self._keep_lock(evse, row)  # E09.FR.03
+                self._keep_lock(evse, row)  # E09.FR.03, E10.FR.01
+        if stops:  # E09.FR.01
             self._drop_grant(grant)
             cause = Cause(
                 trigger=TriggerReason.EV_COMMUNICATION_LOST, reason=Reason.EV_DISCONNECTED
