@@ -43,7 +43,7 @@ class Authorization:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._asking: set[TokenRow] = set()
+        self._asking: set[tuple[TokenRow, int | None]] = set()
         for variable in (
             AUTHORIZE_REMOTE_START,
             LOCAL_AUTHORIZE_OFFLINE,
@@ -139,13 +139,13 @@ class Authorization:
         return None
 
     def _ask(self, shown: Shown, running: GrantRow | None) -> None:
-        """C01.FR.02; a token that is being asked about already has one effect."""
-        if shown.token in self._asking:
+        """C01.FR.02; a token that is asked about already has one effect at each EVSE."""
+        if (shown.token, shown.evse_id) in self._asking:
             return
         if not self._context.csms.online:
             self._offline(shown, running)
             return
-        self._asking.add(shown.token)
+        self._asking.add((shown.token, shown.evse_id))
         token = IdToken(id_token=shown.token.id_token, type=shown.token.type)
         self._context.csms.call(
             AuthorizeRequest(id_token=token),
@@ -155,7 +155,7 @@ class Authorization:
     def _on_authorize_result(
         self, shown: Shown, running: GrantRow | None, answer: AuthorizeResponse | CallFailed
     ) -> None:
-        self._asking.discard(shown.token)
+        self._asking.discard((shown.token, shown.evse_id))
         if isinstance(answer, CallFailed):
             self._offline(shown, running)
             return
