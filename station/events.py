@@ -101,6 +101,23 @@ class SecurityHappened(Struct, frozen=True):
     """A security event, by its name in the standard's list."""
 
     type: str
+    tech_info: str = ""
+    """More for a technician; never a secret."""
+
+
+class StationCertificateChanged(Struct, frozen=True):
+    """Another client certificate is to be used: the connection begins anew with it."""
+
+
+class AllProfilesFailed(Struct, frozen=True):
+    """Every network slot has had its attempts in vain; the round begins again."""
+
+
+class TlsEstablished(Struct, frozen=True):
+    """A TLS connection to the CSMS is up, and the CSMS accepted who we are."""
+
+    fallback_root: bool
+    """Its certificate led to a root that was kept only as a fallback (M05.FR.14)."""
 
 
 class TokenShown(Struct, frozen=True):

@@ -60,6 +60,22 @@ class TransactionMeter(Protocol):
         ...
 
 
+class Trust(Protocol):
+    """Functional blocks A and M, as the connection to the CSMS sees them."""
+
+    def roots(self) -> Sequence[str]:
+        """CSMS root certificates as PEM."""
+        ...
+
+    def fallback_roots(self) -> Sequence[str]:
+        """Tried when the CSMS's certificate does not lead to any of `roots` (M05.FR.14)."""
+        ...
+
+    def station_certificate(self) -> tuple[str, str] | None:
+        """The client certificate to present now: its chain as PEM, and the file of its key."""
+        ...
+
+
 class Refusal(Struct, frozen=True):
     """Why something may not be done now."""
 
@@ -85,4 +101,8 @@ class Queries:
         """Start for this token, on this EVSE or any, with this remoteStartId (F01, F02)."""
         self.triggers: dict[str, Callable[[int | None, int | None], bool]] = {}
         """What TriggerMessage can ask for (F06), by MessageTrigger value; False: not for these."""
+        self.trust: Trust | None = None
+        """Whom the connection may trust, and what it presents."""
+        self.last_root_needed: FirstAnswer[[], bool] = FirstAnswer()
+        """True while a network slot with TLS is configured: the last CSMS root must stay."""
         self.meter: TransactionMeter | None = None
