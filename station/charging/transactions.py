@@ -49,6 +49,8 @@ from station.reactor import Reactor, Timer
 
 OPEN_WAIT_S = 10.0
 """Longest wait for the contactor to open before a stopped transaction ends all the same."""
+NOT_SEEN_WAIT_S = 5.0
+"""For how long a time-out that passed while nobody ran waits for the board's first report."""
 STATE_TOLD = frozenset(
     {TriggerReason.CHARGING_STATE_CHANGED, TriggerReason.DEAUTHORIZED, TriggerReason.TRIGGER}
 )
@@ -157,7 +159,7 @@ class Transactions:
             evse
             for evse in self._evses
             if self.grant_of(evse.id) is None
-            and (evse.facts(authorized=False, signed=False).connected or self.on_evse(evse.id))
+            and (self._is_connected(evse) or self.on_evse(evse.id))
             and evse.accepts_transactions
         ]
         return max(waiting, key=lambda evse: evse.plugged_at, default=None)
@@ -185,7 +187,8 @@ class Transactions:
             evse_ids=evse_ids,
         )
         self._grants.put(grant)
-        self._arm_timeout(grant)
+        if evse_id is None or not self._is_connected(self._evses.get(evse_id)):
+            self._arm_timeout(grant)
         if evse_id is None:
             self._evaluate_floating(cause)
         else:
@@ -266,7 +269,7 @@ class Transactions:
 
         *cause* is a fault that was just raised: forced if it ends a transaction, else it suspends.
         """
-        connected = evse.facts(authorized=False, signed=False).connected
+        connected = self._is_connected(evse)
         was = self._before(evse)
         if connected and not was.connected:
             self._bind_floating(evse)
@@ -521,7 +524,9 @@ class Transactions:
             return True
         again = replace(grant, at=self._clock.utc())
         self._grants.put(again)
-        if not evse.report.plugged:  # E10.FR.02: a fixed cable must come back in time
+        if evse.report.plugged:  # E10.FR.01: the cable stays locked, however long it takes
+            self._disarm(again)
+        else:  # E10.FR.02: a fixed cable must come back in time
             self._arm_timeout(again)
         return False
 
@@ -538,8 +543,11 @@ class Transactions:
         self._disarm(grant)
         elapsed = (self._clock.utc() - grant.at) / timedelta(seconds=1)
         wait_s = self._policy.connection_timeout_s() - min(max(0.0, elapsed), 86400.0)
-        self._timeouts[grant.id] = self._reactor.call_later(
-            max(0.0, wait_s), self._connection_timeout, grant.id, source="transactions"
+        self._arm(grant.id, max(0.0, wait_s))
+
+    def _arm(self, grant_id: str, wait_s: float) -> None:
+        self._timeouts[grant_id] = self._reactor.call_later(
+            wait_s, self._connection_timeout, grant_id, source="transactions"
         )
 
     def _disarm(self, grant: GrantRow | None) -> None:
@@ -554,7 +562,10 @@ class Transactions:
             return
         if grant.evse_id is not None:
             evse = self._evses.get(grant.evse_id)
-            if evse.facts(authorized=True, signed=False).connected:
+            if not evse.seen:  # the process has just begun: the board knows best
+                self._arm(grant.id, NOT_SEEN_WAIT_S)
+                return
+            if self._is_connected(evse):
                 return
         cause = Cause(trigger=TriggerReason.EV_CONNECT_TIMEOUT, reason=Reason.TIMEOUT)
         if TxPoint.PARKING_BAY_OCCUPANCY not in self._policy.stop_points():  # E03.FR.05, FR.15
@@ -610,6 +621,9 @@ class Transactions:
         if row.evse_id is None:
             return Facts(authorized=self.grant_of(None) is not None)
         return self._facts(self._evses.get(row.evse_id))
+
+    def _is_connected(self, evse: Evse) -> bool:
+        return evse.facts(authorized=False, signed=False).connected
 
     def _derive(self, evse: Evse) -> None:
         """What the EVSE should do, from grant, transaction and lock."""
