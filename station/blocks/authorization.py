@@ -201,7 +201,7 @@ class Authorization:
         self._grant(shown, group, evse_ids)
 
     def _grant(self, shown: Shown, group: str = "", evse_ids: tuple[int, ...] = ()) -> None:
-        evse = self._target(shown)
+        evse = self._target(shown, evse_ids)
         if evse_ids and evse is not None and evse.id not in evse_ids:  # C01.FR.21
             log.info("the token is not allowed on EVSE %d", evse.id)
             return
@@ -218,13 +218,13 @@ class Authorization:
             remote_start_id=shown.remote_start_id,
         )
 
-    def _target(self, shown: Shown) -> Evse | None:
+    def _target(self, shown: Shown, allowed: tuple[int, ...]) -> Evse | None:
         """The EVSE that is meant; None while only a cable can tell."""
         if shown.evse_id is not None:
             return self._context.evses.get(shown.evse_id)
         if len(self._context.evses) == 1:
             return next(iter(self._context.evses))
-        return self._context.transactions.candidate()
+        return self._context.transactions.candidate(allowed)
 
     def _stop(self, grant: GrantRow, reason: Reason, token: TokenRow | None) -> None:
         cause = Cause(trigger=TriggerReason.STOP_AUTHORIZED, reason=reason, token=token)

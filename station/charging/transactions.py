@@ -153,12 +153,13 @@ class Transactions:
         """No transaction and no authorisation on this EVSE."""
         return self.on_evse(evse_id) is None and self.grant_of(evse_id) is None
 
-    def candidate(self) -> Evse | None:
+    def candidate(self, allowed: Sequence[int] = ()) -> Evse | None:
         """The EVSE that a driver at the station's own reader must mean: plugged in last."""
         waiting = [
             evse
             for evse in self._evses
-            if self.grant_of(evse.id) is None
+            if (not allowed or evse.id in allowed)  # C01.FR.21
+            and self.grant_of(evse.id) is None
             and (self._is_connected(evse) or self.on_evse(evse.id))
             and evse.accepts_transactions
         ]
