@@ -71,6 +71,9 @@ class FakeCsms:
     def __post_init__(self) -> None:
         self._port: FakeLink | None = None
         self._calls = 0
+        self._flying: dict[int, tuple[FakeLink, int, str]] = {}
+        self._flights = 0
+        self._arrivals: dict[str, float] = {}
 
     # -- what tests do
 
@@ -101,12 +104,17 @@ class FakeCsms:
         assert self._port.up, "the station is not connected"
         self.frames.append([round(self.reactor.now(), 3), "<", text])
         port, generation = self._port, self._port.generation
-        self._later(port.deliver, FrameIn(generation, text))
+        self._in_order("<", port.deliver, FrameIn(generation, text))
 
     def cut(self, problem: LinkProblem = LinkProblem.RESET) -> None:
         """The connection breaks."""
         if self._port is not None:
             self._port.drop(problem)
+
+    def receive_the_last(self) -> None:
+        """The process at the other end dies: what it had sent by then still arrives."""
+        for flight in list(self._flying):
+            self._landed(flight)
 
     def detach(self) -> None:
         """The process at the other end is gone."""
@@ -155,8 +163,20 @@ class FakeCsms:
     def _later(self, job: Callable[..., Any], *args: Any) -> None:
         self.reactor.call_later(self.rng.uniform(*self.latency_s), job, *args, source="wire")
 
-    def took(self, port: "FakeLink", generation: int, text: str) -> None:
-        """A text frame of the station has arrived."""
+    def _in_order(self, way: str, job: Callable[..., Any], *args: Any) -> None:
+        """As `_later`, and never before what went the same way earlier."""
+        arrives_at = self.reactor.now() + self.rng.uniform(*self.latency_s)
+        arrives_at = self._arrivals[way] = max(arrives_at, self._arrivals.get(way, arrives_at))
+        self.reactor.call_at(arrives_at, job, *args, source="wire")
+
+    def carry(self, port: "FakeLink", generation: int, text: str) -> None:
+        """A text frame of the station is on its way."""
+        self._flights += 1
+        self._flying[self._flights] = (port, generation, text)
+        self._in_order(">", self._landed, self._flights)
+
+    def _landed(self, flight: int) -> None:
+        port, generation, text = self._flying.pop(flight)
         if port is not self._port or generation != port.generation or not port.up:
             return
         frame = orjson.loads(text)
@@ -240,7 +260,7 @@ class FakeLink:
         if self.up and generation == self.generation:
             self._csms.frames.append([round(self._csms.reactor.now(), 3), ">", text])
             if not self.silent:
-                self._csms._later(self._csms.took, self, generation, text)
+                self._csms.carry(self, generation, text)
 
     def ping(self, generation: int) -> None:
         if self.up and generation == self.generation and not self.silent:

@@ -193,6 +193,7 @@ class VirtualStation:
         self.backend.kill()
         self.board.halt()
         self.violations += self.board.violations
+        self.csms.receive_the_last()
         self.csms.cut()
         self.reactor.clear()
         if power_cut:

@@ -5,6 +5,7 @@ the meter of the simulated world.
 """
 
 from collections import defaultdict
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -59,7 +60,7 @@ def assert_nothing_lost(station: VirtualStation) -> None:
         assert kinds[0] in ("Started", "?"), kinds
         assert kinds[-1] in ("Ended", "?"), kinds
         assert set(kinds[1:-1]) <= {"Updated", "?"}, kinds
-        times = [event["timestamp"] for event in events]
+        times = [datetime.fromisoformat(event["timestamp"]) for event in events]
         assert times == sorted(times), f"{transaction_id}: {times}"
 
 
