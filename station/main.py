@@ -15,10 +15,11 @@ from station.blocks.connection import Connection
 from station.blocks.heartbeat import Heartbeat
 from station.blocks.metering import Metering
 from station.blocks.remote_control import RemoteControl
+from station.blocks.reports import Reports
 from station.blocks.reset import Resets
 from station.blocks.security_events import SecurityEvents
 from station.blocks.transactions import TransactionEvents
-from station.blocks.variables import Variables
+from station.blocks.variables import REPORTING_VALUE_SIZE, Variables
 from station.charging.evses import Evse, Evses
 from station.charging.hardware import Hardware, is_held_by_fault
 from station.charging.policy import ChargingVariables
@@ -225,6 +226,7 @@ class Station:
         """The order is the order in which they hear of events and answer questions."""
         context = self.context
         self.variables_block = Variables(context)
+        self.reports = Reports(context, lambda: self.variables[REPORTING_VALUE_SIZE])
         self.security_events = SecurityEvents(context)
         self.boot = Boot(context, self.boot_reason)
         self.connector_statuses = ConnectorStatuses(context)
@@ -240,7 +242,12 @@ class Station:
 
     def _start(self) -> None:
         network = self.config.network
-        self.connection.configure(network.url, self.config.password.value, network.security_profile)
+        self.connection.configure(
+            network.url,
+            self.config.password.value,
+            network.security_profile,
+            first_only=self.config.sim is not None,
+        )
         self.resets.start()
         if self.safe_mode:
             log.error("three boots in a row have failed: safe mode, no EVSE offers energy")
