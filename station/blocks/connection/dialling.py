@@ -1,26 +1,27 @@
-"""The connection to the CSMS: which address, when to try again, is it still alive.
+"""When to try which network slot, and whether the connection is still alive.
 
-OCPP-J Part 4, section 5 (URL, pings, back-off) and use case B10. Durations run on the
-monotonic clock; the lane only dials, reads and writes.
+Durations run on the monotonic clock; the link lane only dials, reads and writes.
+Theory of operation: attempts go through the slots in the order of priority, each
+NetworkProfileConnectionAttempts times; when all have failed, the one that worked last gets
+its turn, then the list begins anew, for ever (B10.FR.03, FR.07 to FR.09). The wait between
+attempts grows over all of them and starts anew with every success (Part 4, section 5.3).
 """
 
-import hashlib
 import logging
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from msgspec import Struct
 
+from station.blocks.connection.credentials import Credentials
+from station.blocks.connection.profiles import NetworkRow, Profiles
 from station.context import Context
-from station.device_model import (
-    Integer,
-    Mutability,
-    SequenceList,
-    Variable,
-)
+from station.device_model import Integer, Variable
+from station.events import AllProfilesFailed, SecurityHappened, StationCertificateChanged
 from station.link import FrameIn, Link, LinkDown, LinkFact, LinkProblem, LinkTarget, LinkUp
+from station.ocpp.registration import Input
 from station.reactor import Timer
-from station.records import Record, Table
 
 log = logging.getLogger(__name__)
 
@@ -39,52 +40,10 @@ PING_INTERVAL = _seconds("WebSocketPingInterval", 60)
 CONNECTION_ATTEMPTS = Variable(
     "OCPPCommCtrlr", "NetworkProfileConnectionAttempts", Integer(min=1, max=100), default=3
 )
-SLOTS = ("1", "2", "3")
-PRIORITY: Variable[tuple[str, ...]] = Variable(
-    "OCPPCommCtrlr",
-    "NetworkConfigurationPriority",
-    SequenceList(SLOTS),
-    default=("1",),
-    reboot_required=True,
-)
-ACTIVE_PROFILE = Variable(
-    "OCPPCommCtrlr",
-    "ActiveNetworkProfile",
-    Integer(min=0),
-    default=0,
-    mutability=Mutability.READ_ONLY,
-    measured=True,
-)
-SECURITY_PROFILE = Variable(
-    "SecurityCtrlr",
-    "SecurityProfile",
-    Integer(min=1, max=3),
-    default=1,
-    mutability=Mutability.READ_ONLY,
-    measured=True,
-)
 
 PONG_TIMEOUT_S = 10.0
 DIAL_DEADLINE_S = 30.0
-
-
-class NetworkRow(Record, frozen=True, kw_only=True):
-    """One network slot."""
-
-    slot: str
-    url: str
-    password: str = ""
-    security_profile: int = 1
-    message_timeout_s: int | None = None
-    """Of the profile; None leaves the variable as it is."""
-    configured_hash: str = ""
-    """Of what the installer's configuration said when it was written."""
-
-    def __repr__(self) -> str:
-        return f"NetworkRow({self.slot}, {self.url}, profile {self.security_profile})"
-
-
-NETWORK = Table("network", NetworkRow, lambda row: row.slot)
+LONGEST_RETRY_AFTER_S = 3600.0
 
 
 class LinkListener(Protocol):
@@ -107,21 +66,26 @@ class LinkState(Struct, frozen=True):
 
 
 class Connection:
-    """Keeps the station connected: dials, backs off, pings, never gives up (B10.FR.07)."""
+    """Keeps the station connected: dials, backs off, pings, never gives up (B10.FR.09)."""
 
     def __init__(self, context: Context, link: Link, session: LinkListener) -> None:
         self._context, self._link, self._session = context, link, session
-        self._rows = context.store.table(NETWORK)
+        self.profiles = Profiles(context, takes_access=False)
+        self.credentials = Credentials(context, self._begin_anew)
         self._generation = 0
         self._timer: Timer | None = None
         self._pings: list[Timer] = []
         self._up = False
         self._stopped = False
         self._failures = 0
-        self._slot_index = 0
-        self._slot_failures = 0
+        self._row: NetworkRow | None = None
+        self._attempts = 0
+        self._falling_back = False
         self._wait_s = 0.0
         self._heard_at = float("-inf")
+        self._registered_at: tuple[str, int] | None = None
+        self._told: set[str] = set()
+        """Security events of this series of failures (A00.FR.316: once each)."""
         self.state = LinkState("down", context.reactor.now(), "", "")
         for variable in (
             WAIT_MINIMUM,
@@ -129,28 +93,17 @@ class Connection:
             REPEAT_TIMES,
             PING_INTERVAL,
             CONNECTION_ATTEMPTS,
-            ACTIVE_PROFILE,
-            SECURITY_PROFILE,
         ):
             context.variables.declare(variable)
-        context.variables.declare(PRIORITY)
         context.variables.watch(PING_INTERVAL, lambda *_: self._arm_ping())
+        context.events.subscribe(StationCertificateChanged, lambda _: self._begin_anew())
 
-    def configure(self, url: str, password: str, security_profile: int) -> None:
-        """Fill slot 1 at the first start, or when the installer has changed what he wrote."""
-        text = f"{url} {security_profile} {password}"
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        row = self._rows.get("1")
-        if url and (row is None or (row.configured_hash and row.configured_hash != digest)):
-            self._rows.put(
-                NetworkRow(
-                    slot="1",
-                    url=url,
-                    password=password,
-                    security_profile=security_profile,
-                    configured_hash=digest,
-                )
-            )
+    def configure(
+        self, url: str, password: str, security_profile: int, *, first_only: bool
+    ) -> None:
+        """What installer or command line say of slot 1."""
+        self.profiles.configure(url, security_profile, first_only=first_only)
+        self.credentials.configure(password, first_only=first_only)
 
     def start(self) -> None:
         self._link.start(
@@ -164,42 +117,60 @@ class Connection:
         self._cancel()
         self._link.close(self._generation)
 
-    def cut(self, problem: LinkProblem) -> None:
-        """Drop the connection as if the network had; it is dialled again as ever."""
-        self._link.abort(self._generation, problem)
-
     # -- attempts
+
+    def _begin_anew(self) -> None:
+        """Reconnect with what has changed, once the answer that told of it is on its way."""
+        self._context.store.after_commit(self._post, self._close_and_dial)
+
+    def _post(self, job: Callable[[], Any]) -> None:
+        self._context.reactor.post(job, source="connection")
+
+    def _close_and_dial(self) -> None:
+        if self._up:
+            self._link.close(self._generation)
 
     def _dial(self) -> None:
         self._timer = None
-        row = self._next_slot()
+        row = self._row = self._choose()
         if row is None:
             log.error("no network slot is filled: set [network] url, or SetNetworkProfile")
             return
         self._generation += 1
         identity = self._context.identity.identity
+        basic = row.security_profile < 3  # A00.FR.401: profile 3 has the certificate instead
         target = LinkTarget(
             url=f"{row.url.rstrip('/')}/{quote(identity, safe='')}",
-            user=identity,
-            password=row.password,
+            user=identity if basic else "",
+            password=self.credentials.next_password() if basic else "",
             deadline_s=DIAL_DEADLINE_S,
         )
         self._tell("connecting", row.url)
         self._link.open(target, self._generation)
 
-    def _next_slot(self) -> NetworkRow | None:
-        """B10.FR.03: each slot gets its attempts, then the next one, round and round."""
-        slots = [
-            row
-            for slot in self._context.variables[PRIORITY]
-            if (row := self._rows.get(slot)) is not None
-        ]
-        if not slots:
-            return self._rows.get("1")
-        if self._slot_failures >= self._context.variables[CONNECTION_ATTEMPTS]:
-            self._slot_failures = 0
-            self._slot_index += 1
-        return slots[self._slot_index % len(slots)]
+    def _choose(self) -> NetworkRow | None:
+        """B10.FR.03 and B10.FR.07: the slot whose turn it is."""
+        order = self.profiles.order()
+        current = self._row and self.profiles.get(self._row.slot)
+        if current is None or (current not in order and not self._falling_back):
+            self._attempts = 0
+            return order[0] if order else None
+        if self._attempts < self._context.variables[CONNECTION_ATTEMPTS]:
+            return current
+        self._attempts = 0
+        return self._after(current, order)
+
+    def _after(self, row: NetworkRow, order: list[NetworkRow]) -> NetworkRow | None:
+        if self._falling_back:
+            self._falling_back = False
+            return order[0]
+        position = order.index(row) + 1
+        if position < len(order):
+            return order[position]
+        self._context.events.publish(AllProfilesFailed())
+        last = self.profiles.last_working()
+        self._falling_back = last is not None
+        return last or order[0]
 
     def _on_fact(self, fact: LinkFact) -> None:
         if fact.generation != self._generation:
@@ -215,17 +186,21 @@ class Connection:
             self._arm_ping()
 
     def _on_up(self, fact: LinkUp) -> None:
-        self._up = True
-        self._failures = self._slot_failures = 0
+        row = self._row
+        assert row is not None, "an attempt has a slot"
+        self._up, self._falling_back = True, False
+        self._failures = self._attempts = 0
         self._wait_s = 0.0
+        self._told.clear()
         self._tell("up", fact.address)
         log.info("connected to %s", fact.address)
-        row = self._next_slot()
-        if row is not None:
-            self._context.variables.update(ACTIVE_PROFILE, int(row.slot))
-            self._context.variables.update(SECURITY_PROFILE, row.security_profile)
-            if row.message_timeout_s is not None:
-                self._session.message_timeout_s = row.message_timeout_s
+        self.profiles.worked(row)
+        self.credentials.worked()
+        if row.message_timeout_s is not None:
+            self._session.message_timeout_s = row.message_timeout_s
+        if self._registered_at not in (None, row.endpoint):  # B10.FR.10
+            self._context.csms.happened(Input.CSMS_CHANGED)
+        self._registered_at = row.endpoint
         self._arm_ping()
         self._session.link_up(fact.generation)
 
@@ -237,17 +212,30 @@ class Connection:
             self._session.link_down()
         else:
             self._failures += 1
-            self._slot_failures += 1
+            self._attempts += 1
+            self._tell_security(fact)
         if self._stopped:
             self._tell("stopped", "", why)
             return
-        wait_s = self._back_off()
+        by_us = was_up and fact.problem is LinkProblem.LOCAL
+        wait_s = 0.0 if by_us else self._back_off()
         if fact.retry_after_s is not None:
-            wait_s = max(wait_s, min(fact.retry_after_s, 3600.0))
+            wait_s = max(wait_s, min(fact.retry_after_s, LONGEST_RETRY_AFTER_S))
         self._tell("down", "", why)
         lost = "connection lost" if was_up else "cannot connect"
         log.warning("%s (%s); next attempt in %.0f s", lost, why, wait_s)
         self._timer = self._context.reactor.call_later(wait_s, self._dial, source="connection")
+
+    def _tell_security(self, fact: LinkDown) -> None:
+        """Once in a series of failures, which ends with a success (A00.FR.316)."""
+        if fact.problem is not LinkProblem.UNAUTHORIZED:
+            return
+        self.credentials.denied()
+        if "FailedToAuthenticateAtCsms" not in self._told:
+            self._told.add("FailedToAuthenticateAtCsms")
+            self._context.events.publish(
+                SecurityHappened("FailedToAuthenticateAtCsms", fact.detail)
+            )
 
     def _back_off(self) -> float:
         """Part 4, section 5.3: the minimum, then doubled RepeatTimes times, each with chance."""
