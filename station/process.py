@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 KERNEL_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 RUN_DIR = Path("/run/joulepost")
+DATABASE = "station.db"
 LAST_END = RUN_DIR / "last_end"
 """What the service manager said of the last end ($SERVICE_RESULT), written by ExecStopPost."""
 PUBLISH_S = 0.05
@@ -45,6 +46,7 @@ STOP_S = 5.0
 def run_station(config: StationConfig) -> Ending:
     """Run until the station ends; raises ConfigError for what cannot be used."""
     state_dir = Path(config.station.state_dir)
+    os.umask(0o077)  # what is kept holds passwords and tokens: it is for this user alone
     with ExitStack() as stack:
         _lock(state_dir, stack)
         sink = logs.configure(
@@ -67,7 +69,7 @@ class Process:
         self._watchdog = Watchdog(os.environ)
         around = self._surroundings()
         self._around = around
-        database = Database(state_dir / "station.db")
+        database = Database(state_dir / DATABASE)
         backend = ThreadStore(database, self._reactor.post, time.monotonic)
         env = Env(
             monotonic=time.monotonic,
@@ -222,13 +224,20 @@ def _watchdog_fired() -> bool:
 
 
 def _lock(state_dir: Path, stack: ExitStack) -> None:
-    """One process per state folder: two would ruin each other's queue."""
+    """One process per state folder: two would ruin each other's queue.
+
+    What is locked is the folder itself, so that a disk that has gone read-only keeps no
+    station from starting with all it knew; a first start needs one that can be written.
+    """
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
-        lock = stack.enter_context((state_dir / "lock").open("w"))
+        folder = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise ConfigError(f"state folder {state_dir}: {error.strerror}") from error
+    stack.callback(os.close, folder)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise ConfigError(f"state folder {state_dir} is in use by another station") from error
+    if not (state_dir / DATABASE).exists() and not os.access(state_dir, os.W_OK | os.X_OK):
+        raise ConfigError(f"state folder {state_dir} may not be written")
