@@ -1,5 +1,6 @@
 """The simulated hardware of a real process: board on a thread, a link to cut, and the world."""
 
+import logging
 import os
 import signal
 import time
@@ -16,6 +17,8 @@ from station.control import ControlError
 from station.io.csms_link import ThreadLink
 from station.link import FrameIn, Link, LinkDown, LinkFact, LinkProblem, LinkTarget, PongIn
 from station.main import Surroundings
+
+log = logging.getLogger(__name__)
 
 HOW = ("close", "reset", "silent")
 
@@ -135,6 +138,8 @@ def simulated_hardware(config: StationConfig, state_dir: Path, kernel_boot_id: s
     world = World.load(
         state_dir / "world.json", description, time.monotonic(), boot_id=kernel_boot_id
     )
+    if world.note:
+        log.warning("%s", world.note)
     if sim.unplugged:
         world.unplug_all()
     board = SimBoardThread(description, world, time.monotonic)
