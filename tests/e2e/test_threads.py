@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +235,7 @@ class PlainTicks:
 
 def worst_gap(moments: list[float]) -> float:
     moments = [*moments, time.monotonic()]
-    return max(b - a for a, b in zip(moments, moments[1:], strict=False)) - TICK_S
+    return max(b - a for a, b in pairwise(moments)) - TICK_S
 
 
 def draws(event: dict[str, Any]) -> bool:
