@@ -10,6 +10,8 @@ from station.bench.csms_thread import BenchCsmsThread
 from tests.e2e.rig import IDENTITY, PASSWORD, QUICK, ROOT, Child, Sim
 
 MakeSim = Callable[..., Sim]
+CONFIGURED = Path(__file__).with_name("configured_sim.py")
+"""A program like `joulepost` that takes a few settings of a configuration file."""
 
 
 @pytest.fixture

@@ -134,6 +134,11 @@ class Child:
             self._news.notify_all()
 
 
+def listening_on(bench: Child) -> str:
+    """The address of a `joulepost csms` process."""
+    return bench.wait_for("listening on ").split()[4].removesuffix("/<station")
+
+
 class Sim:
     """A state folder, and the `joulepost sim` that runs on it, or ran, or will run."""
 

@@ -21,6 +21,7 @@ from tests.e2e.rig import (
     assert_offline_from_some_point,
     energy_wh,
     events,
+    listening_on,
     messages,
     sampled,
     statuses,
@@ -148,7 +149,7 @@ def test_two_commands_on_a_bench_lose_nothing_between_them(
 ) -> None:
     """`joulepost csms` and `joulepost sim`: charge, cut the link, kill, start again, stop."""
     bench = run("csms", "--listen=127.0.0.1:0")
-    url = bench.wait_for("listening on").split()[4].removesuffix("/<station")
+    url = listening_on(bench)
     sim = make_sim(csms_url=url).start()
     sim.charge()
     bench.wait_for(" Updated ")

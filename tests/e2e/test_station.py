@@ -2,12 +2,11 @@
 
 import json
 import signal
-from pathlib import Path
 from typing import Any
 
 from station.bench.csms import NO_ANSWER, Behaviour, Delay
 from station.bench.csms_thread import BenchCsmsThread
-from tests.e2e.conftest import MakeSim
+from tests.e2e.conftest import CONFIGURED, MakeSim
 from tests.e2e.rig import (
     IDENTITY,
     Sim,
@@ -19,8 +18,6 @@ from tests.e2e.rig import (
     wait,
     wait_for_boot,
 )
-
-CONFIGURED = Path(__file__).with_name("configured_sim.py")
 
 
 def test_killed_before_the_token_was_answered_it_forgets_the_token_only(
