@@ -91,7 +91,10 @@ def ends(before: Facts, now: Facts, points: Points) -> bool:
             return True  # each alone, whether or not the path was ever closed
         if point is TxPoint.ENERGY_TRANSFER and lost_authorization:
             return True
-    return lost_connection and not any(now.at(point) for point in points)
+    if lost_connection and not any(now.at(point) for point in points):
+        return True
+    lost_vehicle = lost_connection or (before.bay and not now.bay)
+    return lost_vehicle and not (now.bay or now.connected or now.authorized)
 
 
 def ends_with_authorization(facts: Facts, points: Points) -> bool:
