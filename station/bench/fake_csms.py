@@ -122,6 +122,11 @@ class FakeCsms:
             self.links.append((len(self.frames), False))
         self._port = None
 
+    def go_silent(self) -> None:
+        """The connection is half open: everything is swallowed, and nobody says so."""
+        if self._port is not None:
+            self._port.silent = True
+
     def go_offline(self) -> None:
         """Break the connection and refuse new ones."""
         self.reachable = False
@@ -269,7 +274,7 @@ class FakeLink:
     def close(self, generation: int, code: int = 1000, *, flush_s: float = 1.0) -> None:
         del code, flush_s
         if self.up and generation == self.generation:
-            self._csms._later(self.drop, LinkProblem.LOCAL)
+            self._csms._in_order(">", self.drop, LinkProblem.LOCAL)
 
     def abort(self, generation: int, problem: LinkProblem) -> None:
         if generation == self.generation:

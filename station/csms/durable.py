@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from station.clock import Clock, Trust
+from station.csms.clock_fixes import ClockFixes
 from station.device_model import DeviceModel, Integer, Variable
 from station.ocpp import codec
 from station.ocpp.errors import RpcError
@@ -63,9 +64,10 @@ class Durable:
         outbox: Outbox,
         variables: DeviceModel,
         scheduler: Scheduler,
+        fixes: ClockFixes,
         boot_id: str,
     ) -> None:
-        self._boot_id = boot_id
+        self._fixes, self._boot_id = fixes, boot_id
         self._reactor, self._clock, self._outbox = reactor, clock, outbox
         self._variables, self._scheduler = variables, scheduler
         self._deliveries: dict[str, Delivery] = {}
@@ -113,9 +115,9 @@ class Durable:
     def render(self, row: OutboxRow) -> bytes:
         """The payload as it leaves: right timestamps, and `offline` said explicitly."""
         payload = bytes(row.payload)
-        same_boot = row.boot_id == self._boot_id
-        if row.clock_offset_s is not None and same_boot and self._clock.trust is not Trust.NONE:
-            shift = timedelta(seconds=self._clock.offset_s - row.clock_offset_s)
+        offset_s = None if row.clock_offset_s is None else self._fixes.offset_s(row.boot_id)
+        if offset_s is not None and row.clock_offset_s is not None:
+            shift = timedelta(seconds=offset_s - row.clock_offset_s)
             request = codec.decode_request(ACTIONS[row.action], msgspec.json.decode(payload))
             payload = codec.encode(codec.shift_times(request, shift))
         if row.action != "TransactionEvent":

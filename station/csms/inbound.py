@@ -4,7 +4,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from station.ocpp import codec, frames
+from station.events import EventBus, SecurityHappened
+from station.ocpp import codec, frames, signed
 from station.ocpp.errors import ErrorCode, RpcError
 from station.ocpp.messages import ACTIONS
 from station.ocpp.registration import Registration
@@ -20,6 +21,17 @@ REMEMBERED = 256
 """So many message ids of the CSMS are remembered, to tell a repeat from a new CALL."""
 
 
+INVALID = frozenset(
+    {
+        ErrorCode.FORMAT_VIOLATION,
+        ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION,
+        ErrorCode.PROPERTY_CONSTRAINT_VIOLATION,
+        ErrorCode.TYPE_CONSTRAINT_VIOLATION,
+    }
+)
+"""What makes a CALL an invalid message (security event InvalidMessages)."""
+
+
 class AnswerSender(Protocol):
     """How an answer leaves: when the turn that made it is durable."""
 
@@ -29,10 +41,11 @@ class AnswerSender(Protocol):
 class Inbound:
     """Answers every CALL once, whatever it holds."""
 
-    def __init__(self, reactor: Reactor, send_answer: AnswerSender) -> None:
-        self._reactor, self._send_answer = reactor, send_answer
+    def __init__(self, reactor: Reactor, events: EventBus, send_answer: AnswerSender) -> None:
+        self._reactor, self._events, self._send_answer = reactor, events, send_answer
         self._handlers: dict[str, tuple[type[Request[Any]], Handler]] = {}
         self._seen: dict[str, tuple[int, str | None]] = {}
+        self._connection = 0
         self.replays = 0
 
     def answer(self, request_type: type[Q], handler: Callable[[Q], Message | Pending[Any]]) -> None:
@@ -41,6 +54,7 @@ class Inbound:
     def forget(self) -> None:
         """A new connection begins: message ids start anew."""
         self._seen.clear()
+        self._connection += 1
 
     def take(self, call: frames.Call, registration: Registration) -> None:
         """Answer *call*, or see that it will be answered. A bug in a handler raises."""
@@ -52,6 +66,8 @@ class Inbound:
         try:
             self._dispatch(call, registration)
         except RpcError as error:
+            if error.code in INVALID:
+                self._events.publish(SecurityHappened("InvalidMessages", error.description))
             self.refuse(call.message_id, error.code, error.description)
 
     def refuse(self, message_id: str, code: ErrorCode, description: str) -> None:
@@ -60,22 +76,27 @@ class Inbound:
     def _dispatch(self, call: frames.Call, registration: Registration) -> None:
         if registration is Registration.REJECTED:  # B03.FR.08
             raise RpcError(ErrorCode.SECURITY_ERROR, "the station was rejected")
-        known = self._handlers.get(call.action)
+        action, payload = signed.unwrap_call(call.action, call.payload)
+        known = self._handlers.get(action)
         if known is None:
-            if call.action in ACTIONS:
+            if action in ACTIONS:
                 raise RpcError(ErrorCode.NOT_SUPPORTED, "this station does not support the action")
             raise RpcError(ErrorCode.NOT_IMPLEMENTED, "unknown action")
         request_type, handler = known
-        answer = handler(codec.decode_request(request_type, call.payload))
+        answer = handler(codec.decode_request(request_type, payload))
         if isinstance(answer, Pending):
             timer = self._reactor.call_later(answer.deadline_s, answer.resolve, answer.late)
-            answer.on_resolved(lambda late: self._resolved(call.message_id, timer, late))
+            connection = self._connection
+            answer.on_resolved(
+                lambda given: self._resolved(call.message_id, connection, timer, given)
+            )
         else:
             self._result(call.message_id, answer)
 
-    def _resolved(self, message_id: str, timer: Timer, answer: Message) -> None:
+    def _resolved(self, message_id: str, connection: int, timer: Timer, answer: Message) -> None:
         timer.cancel()
-        self._result(message_id, answer)
+        if connection == self._connection:  # whoever asked is gone with the old one
+            self._result(message_id, answer)
 
     def _result(self, message_id: str, answer: Message) -> None:
         self._done(message_id, frames.call_result(message_id, codec.encode(answer)))
@@ -99,7 +120,10 @@ class Inbound:
             return
         self.replays += 1
         log.warning("the CSMS used a message id again; refused")
-        description = "still being handled" if known == content else "message id used before"
+        description = "still being handled"
+        if known != content:
+            description = "message id used before"
+            self._events.publish(SecurityHappened("AttemptedReplayAttacks"))
         self._send_answer(
             message_id, frames.call_error(message_id, ErrorCode.RPC_FRAMEWORK_ERROR, description)
         )

@@ -5,12 +5,20 @@ from collections.abc import Callable
 from typing import Any
 
 from station.clock import Clock
+from station.csms.clock_fixes import ClockFixes
 from station.csms.durable import Durable
 from station.csms.inbound import Inbound
 from station.device_model import DeviceModel, Integer, Mutability, Variable
-from station.events import BackOnline, CsmsConnected, CsmsLost, EventBus, RegistrationAccepted
+from station.events import (
+    BackOnline,
+    CsmsConnected,
+    CsmsLost,
+    EventBus,
+    RegistrationAccepted,
+    SecurityHappened,
+)
 from station.link import FrameIn, Link
-from station.ocpp import codec, frames
+from station.ocpp import codec, frames, signed
 from station.ocpp.errors import ErrorCode, RpcError
 from station.ocpp.registration import Input, Registration, may_send, next_state
 from station.ocpp.rpc import CallFailed, Failure, MemoryLine, Outcome, Outgoing, Scheduler
@@ -60,8 +68,9 @@ class CsmsSession:
         self._scheduler = Scheduler()
         for send_class in MEMORY_CLASSES:
             self._scheduler.add_line(send_class, MemoryLine())
-        self._durable = Durable(reactor, clock, outbox, variables, self._scheduler, boot_id)
-        self._inbound = Inbound(reactor, self._send_answer)
+        fixes = ClockFixes(store, events, clock, boot_id)
+        self._durable = Durable(reactor, clock, outbox, variables, self._scheduler, fixes, boot_id)
+        self._inbound = Inbound(reactor, events, self._send_answer)
         self._latest: dict[str, _Latest] = {}
         self._generation: int | None = None
         self._timeout: Timer | None = None
@@ -188,7 +197,7 @@ class CsmsSession:
             self._events.publish(RegistrationAccepted())
             if before is not Registration.ACCEPTED or self._offline_since is not None:
                 self._back_online()
-        self.pump()
+        self._store.after_commit(self.pump)  # the clock may have been set: first that lasts
 
     def frame(self, fact: FrameIn) -> None:
         """One message of the CSMS; whatever it holds, the next one is handled as ever."""
@@ -202,17 +211,24 @@ class CsmsSession:
             self._inbound.take(message, self.registration)
             self._handling = None
         elif isinstance(message, frames.CallResult):
-            self._settle(message.message_id, message.payload)
+            self._settle(message.message_id, self._unwrapped(message.payload))
         elif isinstance(message, frames.CallError):
             failed = CallFailed(Failure.ERROR, message.code, message.description)
             self._settle(message.message_id, failed)
         else:
             log.warning("a frame of the CSMS is not valid: %s", message.reason)
+            self._events.publish(SecurityHappened("InvalidMessages", message.reason))
             if message.answers is not None:
                 failed = CallFailed(Failure.ERROR, ErrorCode.FORMAT_VIOLATION, message.reason)
                 self._settle(message.answers, failed)
             if message.reply is not None:
                 self._store.after_commit(self._send_text, message.reply)
+
+    def _unwrapped(self, payload: dict[str, Any]) -> Outcome:
+        try:
+            return signed.unwrap_result(payload)
+        except RpcError as error:
+            return CallFailed(Failure.ERROR, error.code, error.description)
 
     def turn_failed(self) -> None:
         """The turn that handled a frame was undone: the CSMS is told, and reading goes on."""

@@ -87,6 +87,17 @@ def parse(data: str | bytes) -> Frame:
     return _read(frame)
 
 
+def parse_object(raw: bytes) -> dict[str, Any] | None:
+    """A JSON object under the limits of a frame; None for anything else."""
+    if _find_excess(raw):
+        return None
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def call(message_id: str, action: str, payload: bytes) -> str:
     return f"[2,{_quote(message_id)},{_quote(action)},{payload.decode()}]"
 
