@@ -13,8 +13,9 @@ from station.charging.queries import Queries
 from station.charging.transactions import Transactions
 from station.clock import Clock
 from station.device_model import DeviceModel
+from station.env import Lane
 from station.events import EventBus
-from station.ports import Csms, Outbox, Store
+from station.ports import Csms, KeyStore, Outbox, Store
 from station.reactor import Reactor
 
 
@@ -45,5 +46,8 @@ class Context(Struct, frozen=True):
     charging: ChargingVariables
     hardware: Hardware
     identity: Identity
+    lane: Callable[[str], Lane]
+    """A named lane, for what may block or takes long."""
+    keys: KeyStore
     refresh: Callable[[], None]
     """Derive setpoints and connector status anew: an availability or a limit has changed."""

@@ -118,6 +118,8 @@ class TlsEstablished(Struct, frozen=True):
 
     fallback_root: bool
     """Its certificate led to a root that was kept only as a fallback (M05.FR.14)."""
+    mutual: bool = False
+    """The client certificate that `Trust.station_certificate` names was presented (profile 3)."""
 
 
 class TokenShown(Struct, frozen=True):

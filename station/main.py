@@ -39,6 +39,7 @@ from station.link import Link
 from station.metrics import Metrics
 from station.ocpp.messages.provisioning import BootReason
 from station.ocpp.messages.transactions import Reason, TriggerReason
+from station.ports import KeyStore
 from station.reactor import Reactor, log_failure
 from station.records import StoreHealth
 from station.snapshot import take_snapshot
@@ -73,6 +74,7 @@ class Ports(Struct, frozen=True):
     board: Board
     link: Link
     backend: Backend
+    keys: KeyStore
     watchdog_fired: bool = False
     """The service manager ended the last process because it did not answer."""
     on_notice: Callable[[Notice], Any] | None = None
@@ -219,6 +221,8 @@ class Station:
                 serial_number=self.config.serial_number,
                 firmware_version=VERSION,
             ),
+            lane=self.env.lane,
+            keys=self.ports.keys,
             refresh=self._refresh,
         )
 

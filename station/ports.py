@@ -1,11 +1,12 @@
 """Ports that the core is given: the store, the outbox, the CSMS. Implementations stand above."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Generic, Protocol, TypeVar
 
 from station.ocpp.registration import Input, Registration
 from station.ocpp.rpc import CallFailed
 from station.ocpp.types import Message, Request
+from station.pki.key import KeyKind
 from station.records import OutboxRow, Row, SendClass, Table
 
 R = TypeVar("R", bound=Message)
@@ -115,10 +116,42 @@ class Pending(Generic[R]):
         if self._listener is not None:
             self._listener(answer)
 
+    @property
+    def is_resolved(self) -> bool:
+        """Answered, or too late to be."""
+        return self._answer is not None
+
     def on_resolved(self, listener: Callable[[R], None]) -> None:
         self._listener = listener
         if self._answer is not None:
             listener(self._answer)
+
+
+class KeyStore(Protocol):
+    """The station's private keys, by ids of our choice; no key ever leaves it (A02.FR.05).
+
+    Whatever may block is called on a lane: everything but `key_file`.
+    """
+
+    def generate(self, key_id: str, kind: KeyKind) -> bytes:
+        """Make a key pair and keep it durably; its public key (DER, SubjectPublicKeyInfo)."""
+        ...
+
+    def csr(self, key_id: str, *, common_name: str, organization: str) -> str:
+        """A signing request for the key, signed with it, as PEM."""
+        ...
+
+    def key_file(self, key_id: str) -> str:
+        """What `SSLContext.load_cert_chain` takes as key file; answers at once."""
+        ...
+
+    def delete(self, key_id: str) -> None:
+        """Destroy the key if it is there."""
+        ...
+
+    def keep_only(self, key_ids: Collection[str]) -> None:
+        """Destroy every other key: a power cut may have left one that nobody knows."""
+        ...
 
 
 class Csms(Protocol):

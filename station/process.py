@@ -1,6 +1,5 @@
 """One station as a process: threads, files, signals and the real clock around `main.Station`."""
 
-import fcntl
 import gc
 import logging
 import os
@@ -21,6 +20,8 @@ from station.device_model import Notice, Problem, Source
 from station.env import Env
 from station.io import logs
 from station.io.csms_link import ThreadLink
+from station.io.keys import FileKeys
+from station.io.state_dir import DATABASE, KEYS, lock_state_dir
 from station.io.watchdog import Watchdog
 from station.io.worker import ThreadLanes
 from station.life import Ending
@@ -33,7 +34,6 @@ log = logging.getLogger(__name__)
 
 KERNEL_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 RUN_DIR = Path("/run/joulepost")
-DATABASE = "station.db"
 LAST_END = RUN_DIR / "last_end"
 """What the service manager said of the last end ($SERVICE_RESULT), written by ExecStopPost."""
 PUBLISH_S = 0.05
@@ -48,7 +48,7 @@ def run_station(config: StationConfig) -> Ending:
     state_dir = Path(config.station.state_dir)
     os.umask(0o077)  # what is kept holds passwords and tokens: it is for this user alone
     with ExitStack() as stack:
-        _lock(state_dir, stack)
+        lock_state_dir(state_dir, stack)
         sink = logs.configure(
             os.environ,
             sys.stderr,
@@ -83,6 +83,7 @@ class Process:
             board=around.board,
             link=around.link,
             backend=backend,
+            keys=FileKeys(state_dir / KEYS),
             watchdog_fired=_watchdog_fired(),
             on_notice=self._on_notice,
         )
@@ -221,23 +222,3 @@ def _watchdog_fired() -> bool:
         return LAST_END.read_text().strip() == "watchdog"
     except OSError:
         return False
-
-
-def _lock(state_dir: Path, stack: ExitStack) -> None:
-    """One process per state folder: two would ruin each other's queue.
-
-    What is locked is the folder itself, so that a disk that has gone read-only keeps no
-    station from starting with all it knew; a first start needs one that can be written.
-    """
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        folder = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise ConfigError(f"state folder {state_dir}: {error.strerror}") from error
-    stack.callback(os.close, folder)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise ConfigError(f"state folder {state_dir} is in use by another station") from error
-    if not (state_dir / DATABASE).exists() and not os.access(state_dir, os.W_OK | os.X_OK):
-        raise ConfigError(f"state folder {state_dir} may not be written")

@@ -20,6 +20,7 @@ from hal.sim.board import SimBoard, sim_board_description
 from hal.sim.hardware import SimHardware
 from hal.sim.world import World
 from station.bench.fake_csms import FakeCsms
+from station.bench.memory_keys import MemoryKeys
 from station.config import ChargingSection, NetworkSection, Secret, StationConfig, StationSection
 from station.env import Env
 from station.life import Ending
@@ -138,6 +139,7 @@ class VirtualStation:
         self.description = description or sim_board_description(evses, connectors, cable)
         self.world = World(self.description, self.reactor.at)
         self.disk = disk or MemoryDisk()
+        self.keys = MemoryKeys()
         self.csms = FakeCsms(self.reactor, self.rng, lambda: self.utc)
         self.identity, self._resumption = identity, tx_resumption
         self._variables = tuple(_preset(key, value) for key, value in (variables or {}).items())
@@ -183,7 +185,7 @@ class VirtualStation:
             password=Secret("virtual-station-password"),
         )
         self.csms.detach()
-        ports = Ports(board=board, link=self.csms.link(), backend=self.backend)
+        ports = Ports(board=board, link=self.csms.link(), backend=self.backend, keys=self.keys)
         self.station = Station(config, env, ports, self.reactor)
         self.station.on_ended = self._on_ended
         self.station.start()

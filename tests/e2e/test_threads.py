@@ -15,6 +15,7 @@ import pytest
 from hal.api import LEASE_S
 from station.bench.csms_ledger import TransactionRecord
 from station.bench.csms_thread import BenchCsmsThread
+from station.bench.memory_keys import MemoryKeys
 from station.config import NetworkSection, Secret, SimOptions, StationConfig, StationSection
 from station.env import Env
 from station.io.worker import ThreadLanes
@@ -98,7 +99,9 @@ class ThreadedStation:
             lane=self.lanes,
         )
         store = ThreadStore(self.disk, self.reactor.post, time.monotonic)
-        ports = Ports(board=self.around.board, link=self.around.link, backend=store)
+        ports = Ports(
+            board=self.around.board, link=self.around.link, backend=store, keys=MemoryKeys()
+        )
         self.station = Station(config, env, ports, self.reactor)
         self.core = threading.Thread(target=self.station.run, name="core", daemon=True)
 
