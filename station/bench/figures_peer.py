@@ -7,6 +7,7 @@ import base64
 import hashlib
 import socket
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -63,14 +64,14 @@ class Conversation:
         self._received = b""
         self._ids = count(1)
 
-    def wait_for(self, action: str) -> Payload:
-        """The payload of the next *action* of the station; everything is answered meanwhile."""
+    def wait_for(self, action: str, fits: Callable[[Payload], bool] = lambda _: True) -> Payload:
+        """The payload of the next *action* that *fits*; everything is answered meanwhile."""
         while True:
             message = self._message()
             if message[0] == CALL:
                 self._answer(message)
-                if message[2] == action:
-                    payload: Payload = message[3]
+                payload: Payload = message[3]
+                if message[2] == action and fits(payload):
                     return payload
 
     def call(self, action: str, payload: Payload) -> Payload:
