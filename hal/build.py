@@ -220,7 +220,9 @@ class _Reading:
     def _load(self) -> Table:
         try:
             return tomllib.loads(self._path.read_text())
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise BoardError(f"{self._path}: {error.strerror}") from error
+        except ValueError as error:
             raise BoardError(f"{self._path}: {error}") from error
 
     def _evse(self, id: int, table: Table, simulated: bool) -> tuple[EvseDescription, EvsePlan]:

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from hal.api import BoardDescription
 from station.config import ConfigError, StationConfig
 from station.control import Snapshot
 from station.device_model import Notice, Problem, Source
@@ -29,6 +31,9 @@ from station.main import Ports, Station, Surroundings
 from station.reactor import Reactor
 from station.store.database import Database
 from station.store.thread_store import ThreadStore
+
+if TYPE_CHECKING:
+    from hal.build import BoardPlan
 
 log = logging.getLogger(__name__)
 
@@ -109,20 +114,30 @@ class Process:
         return ending
 
     def _surroundings(self) -> Surroundings:
-        if self._config.sim is not None:
-            from station.simulator import simulated_hardware
+        sim = self._config.sim
+        if sim is not None:
+            from hal.sim.board import sim_board_description
 
-            return simulated_hardware(self._config, self._state_dir, kernel_boot_id())
-        from hal.build import build_board, read_board
+            description = sim_board_description(sim.evses, sim.connectors, sim.cable)
+            return self._simulated(description, unplugged=sim.unplugged)
+        plan = read_board(self._config)
+        if plan.is_simulated:
+            return self._simulated(plan.description)
+        from hal.build import build_board
         from hal.errors import BoardError, HardwareFault
-        from station.config import board_path
 
         try:
-            plan = read_board(board_path(self._config.board.file))
             board = build_board(plan, time.monotonic, outputs_path=RUN_DIR / "outputs.json")
         except (BoardError, HardwareFault) as error:
             raise ConfigError(str(error)) from error
         return Surroundings(board=board, link=ThreadLink(), boot_id=kernel_boot_id())
+
+    def _simulated(self, description: BoardDescription, *, unplugged: bool = False) -> Surroundings:
+        from station.simulator import simulated_hardware
+
+        return simulated_hardware(
+            description, self._state_dir, kernel_boot_id(), unplugged=unplugged
+        )
 
     def _seed(self) -> int:
         sim = self._config.sim
@@ -155,7 +170,7 @@ class Process:
             log.error("the local API cannot listen on %s: %s", self._config.web.listen, result)
             return
         log.info("the local API listens on %s", result)
-        if self._config.sim is not None:
+        if self._around.controls is not None:
             print(f"simulator API on {result}", flush=True)
 
     def _pet(self) -> None:
@@ -204,6 +219,18 @@ class _View:
     def _publish(self) -> None:
         self._due = False
         self._snapshot = self._station.snapshot()
+
+
+def read_board(config: StationConfig) -> "BoardPlan":
+    """The board file that the configuration names, found right; nothing is opened."""
+    from hal import build
+    from hal.errors import BoardError
+    from station.config import board_path
+
+    try:
+        return build.read_board(board_path(config.board.file))
+    except BoardError as error:
+        raise ConfigError(str(error)) from error
 
 
 def kernel_boot_id() -> str:

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hal.sim.board import sim_board_description
+from hal.api import BoardDescription
 from hal.sim.hardware import SimError, SimHardware
 from hal.sim.thread import SimBoardThread
 from hal.sim.world import World
-from station.config import StationConfig
 from station.control import ControlError
 from station.io.csms_link import ThreadLink
 from station.link import FrameIn, Link, LinkDown, LinkFact, LinkProblem, LinkTarget, PongIn
@@ -128,11 +127,14 @@ class Controls:
             raise ControlError(str(error)) from error
 
 
-def simulated_hardware(config: StationConfig, state_dir: Path, kernel_boot_id: str) -> Surroundings:
+def simulated_hardware(
+    description: BoardDescription,
+    state_dir: Path,
+    kernel_boot_id: str,
+    *,
+    unplugged: bool = False,
+) -> Surroundings:
     """The board, the world that outlives the process, and the hands on both."""
-    assert config.sim is not None
-    sim = config.sim
-    description = sim_board_description(sim.evses, sim.connectors, sim.cable)
     power_file = state_dir / "power_cycles"
     boot_id = f"{kernel_boot_id}/{power_cycles(power_file)}"
     world = World.load(
@@ -140,7 +142,7 @@ def simulated_hardware(config: StationConfig, state_dir: Path, kernel_boot_id: s
     )
     if world.note:
         log.warning("%s", world.note)
-    if sim.unplugged:
+    if unplugged:
         world.unplug_all()
     board = SimBoardThread(description, world, time.monotonic)
     link = CuttableLink(ThreadLink())

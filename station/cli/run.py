@@ -41,6 +41,9 @@ def add_parser(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
 def run(args: argparse.Namespace) -> int:
     config = read_config(args.config)
     if args.check:
+        from station.process import read_board
+
+        read_board(config)
         print(f"{args.config}: good")
         return 0
     from station.process import run_station

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from hal.api import LEASE_S
+from hal.sim.board import sim_board_description
 from station.bench.csms_ledger import TransactionRecord
 from station.bench.csms_thread import BenchCsmsThread
 from station.bench.memory_keys import MemoryKeys
-from station.config import NetworkSection, Secret, SimOptions, StationConfig, StationSection
+from station.config import NetworkSection, Secret, StationConfig, StationSection
 from station.env import Env
 from station.io.worker import ThreadLanes
 from station.main import Ports, Station
@@ -85,9 +86,8 @@ class ThreadedStation:
             network=NetworkSection(url=csms_url),
             password=Secret(PASSWORD),
             presets=tuple(map(preset_from_key, QUICK, QUICK.values())),
-            sim=SimOptions(),
         )
-        self.around = simulated_hardware(config, folder, "boot")
+        self.around = simulated_hardware(sim_board_description(1), folder, "boot")
         self.disk = StallingDisk(Database(folder / "station.db"))
         self.lanes = ThreadLanes(self.reactor.post)
         env = Env(

@@ -14,6 +14,7 @@ from station.cli import COMMANDS, main
 from station.cli import ending as endings
 from station.cli.sim import SIM_PASSWORD, default_state_dir
 from station.config import StationConfig
+from station.process import read_board
 from station.rules import check_password
 
 CONFIG = """
@@ -22,7 +23,7 @@ identity = "CS001"
 [network]
 url = "ws://csms.example/ocpp"
 [board]
-file = "my-board.toml"
+file = "gpio_contactor.toml"
 """
 
 
@@ -33,6 +34,7 @@ class FakeMain(types.ModuleType):
         super().__init__("station.process")
         self.configs: list[StationConfig] = []
         self.ending = endings.STOP
+        self.read_board = read_board
 
     def run_station(self, config: StationConfig) -> str:
         self.configs.append(config)
@@ -211,6 +213,10 @@ def test_run_can_check_a_configuration_only(
     file.write_text(CONFIG.replace("CS001", "CS:001"))
     assert main(["run", "--check", "--config", str(file)]) == 2
     assert "[station] identity" in capsys.readouterr().err
+    file.write_text(CONFIG.replace("gpio_contactor.toml", "no-such-board.toml"))
+    assert main(["run", "--check", "--config", str(file)]) == 2
+    refusal = "joulepost run: no-such-board.toml: No such file or directory\n"
+    assert capsys.readouterr().err == refusal
     assert fake_main.configs == []
 
 
@@ -276,7 +282,8 @@ HEAVY = ("cryptography", "websockets", "ocpp", "http.server", "tomllib", "serial
 def test_a_boot_imports_no_more_than_it_needs() -> None:
     program = (
         "import sys; from station.cli import main; import types\n"
-        "sys.modules['station.process'] = types.SimpleNamespace(run_station=lambda config: 'stop')\n"
+        "process = types.SimpleNamespace(run_station=lambda config: 'stop')\n"
+        "sys.modules['station.process'] = process\n"
         "code = main(['sim'])\n"
         f"print([name for name in {HEAVY} if name in sys.modules], code)"
     )
