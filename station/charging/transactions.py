@@ -643,7 +643,9 @@ class Transactions:
     def _must_open_first(self, evse: Evse, row: TransactionRow, cause: Cause) -> bool:
         if not evse.report.contactor_closed:
             return False
-        return cause.forced or ends_with_authorization(row.facts, self._policy.stop_points())
+        if cause.forced or cause.trigger is TriggerReason.DEAUTHORIZED:
+            return True  # E05.FR.09: told with the charging state that follows from it
+        return ends_with_authorization(row.facts, self._policy.stop_points())
 
     def _with_token(self, row: TransactionRow, grant: GrantRow) -> TransactionRow:
         return replace(
