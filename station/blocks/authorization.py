@@ -133,6 +133,8 @@ class Authorization:
         evse = self._context.evses.get(shown.evse_id)
         if not evse.accepts_transactions:
             return f"EVSE {evse.id} is out of service"
+        if transactions.kept_lock(evse.id) is not None:  # E09.FR.03: only its owner gets it
+            return f"EVSE {evse.id} keeps the cable of another driver"
         row = transactions.on_evse(evse.id)
         if row is not None and row.token is not None and row.token != shown.token:  # C01.FR.23
             return f"EVSE {evse.id} belongs to another driver's transaction"

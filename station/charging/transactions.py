@@ -153,13 +153,17 @@ class Transactions:
         """No transaction and no authorisation on this EVSE."""
         return self.on_evse(evse_id) is None and self.grant_of(evse_id) is None
 
+    def is_open_to_anyone(self, evse_id: int) -> bool:
+        """Nobody is authorised here, and nobody's cable is kept."""
+        return self.grant_of(evse_id) is None and self.kept_lock(evse_id) is None
+
     def candidate(self, allowed: Sequence[int] = ()) -> Evse | None:
         """The EVSE that a driver at the station's own reader must mean: plugged in last."""
         waiting = [
             evse
             for evse in self._evses
             if (not allowed or evse.id in allowed)  # C01.FR.21
-            and self.grant_of(evse.id) is None
+            and self.is_open_to_anyone(evse.id)
             and (self._is_connected(evse) or self.on_evse(evse.id))
             and evse.accepts_transactions
         ]
@@ -489,7 +493,7 @@ class Transactions:
     def _bind_floating(self, evse: Evse) -> None:
         """A cable was plugged in: the authorisation that waited for one belongs here now."""
         grant = self.grant_of(None)
-        if grant is None or self.grant_of(evse.id) is not None or not evse.accepts_transactions:
+        if grant is None or not self.is_open_to_anyone(evse.id) or not evse.accepts_transactions:
             return
         if grant.evse_ids and evse.id not in grant.evse_ids:  # C01.FR.21
             return
