@@ -1,0 +1,281 @@
+"""C01, E03, F01, F02: who gets which EVSE when the reader belongs to none, or the CSMS starts."""
+
+from typing import Any
+
+import pytest
+
+from station.bench.virtual import VirtualStation
+from tests.usecases.conftest import MakeStation
+from tests.usecases.telling import forget, is_closed, statuses, told, transaction_ids
+
+FIRST, SECOND = "04A1B2C3", "04FFEE01"
+
+
+def events_of(station: VirtualStation, token: str) -> list[dict[str, Any]]:
+    """Of the transaction that *token* authorised."""
+    first = next(e for e in station.csms.events() if e.get("idToken", {}).get("idToken") == token)
+    return station.csms.events(first["transactionInfo"]["transactionId"])
+
+
+def place_of(station: VirtualStation, token: str) -> int:
+    return next(int(e["evse"]["id"]) for e in events_of(station, token) if "evse" in e)
+
+
+# -- one reader, two EVSEs
+
+
+def test_token_at_the_stations_reader_begins_without_an_evse_and_gets_the_cable_that_comes(
+    make_station: MakeStation,
+) -> None:
+    """E03.FR.01, E01.FR.16"""
+    station = make_station("Authorized")
+    station.sim.token(FIRST)
+    station.advance(5.0)
+    assert told(station) == ["Started Authorized Idle"]
+    assert "evse" not in station.csms.events()[0]
+    station.sim.plug(2)
+    station.advance(10.0)
+    assert told(station)[1:] == [
+        "Updated CablePluggedIn EVConnected",
+        "Updated ChargingStateChanged Charging",
+    ]
+    assert place_of(station, FIRST) == 2
+    assert is_closed(station, 2)
+    contexts = [
+        sample["context"]
+        for event in station.csms.events()
+        for value in event.get("meterValue", ())
+        for sample in value["sampledValue"]
+    ]
+    assert "Transaction.Begin" in contexts  # E03.FR.11: when charging starts
+
+
+def test_second_driver_waits_until_the_first_has_plugged_in(make_station: MakeStation) -> None:
+    station = make_station("Authorized")
+    station.sim.token(FIRST)
+    station.advance(3.0)
+    station.sim.token(SECOND)
+    station.advance(3.0)
+    assert len(transaction_ids(station)) == 1
+    station.sim.plug(1)
+    station.advance(8.0)
+    station.sim.token(SECOND)
+    station.advance(3.0)
+    station.sim.plug(2)
+    station.advance(8.0)
+    assert (place_of(station, FIRST), place_of(station, SECOND)) == (1, 2)
+
+
+@pytest.mark.parametrize("start", ["EVConnected", "PowerPathClosed", "EnergyTransfer"])
+def test_two_drivers_who_plugged_in_first_are_served_the_last_one_first(
+    make_station: MakeStation, start: str
+) -> None:
+    station = make_station(start)
+    station.sim.plug(2)
+    station.advance(3.0)
+    station.sim.plug(1)
+    station.advance(3.0)
+    station.sim.token(FIRST)
+    station.advance(8.0)
+    station.sim.token(SECOND)
+    station.advance(8.0)
+    assert (place_of(station, FIRST), place_of(station, SECOND)) == (1, 2)
+    assert is_closed(station, 1)
+    assert is_closed(station, 2)
+
+
+def test_each_driver_ends_the_own_charge_at_the_stations_reader(
+    make_station: MakeStation,
+) -> None:
+    """E07.FR.01"""
+    station = make_station(stop="Authorized")
+    for evse, token in ((1, FIRST), (2, SECOND)):
+        station.sim.plug(evse)
+        station.advance(2.0)
+        station.sim.token(token)
+        station.advance(8.0)
+    station.sim.token(FIRST)
+    station.advance(8.0)
+    assert not is_closed(station, 1)
+    assert is_closed(station, 2)
+    station.sim.token(SECOND)
+    station.advance(8.0)
+    assert not is_closed(station, 2)
+
+
+def test_third_driver_is_not_asked_about_when_every_evse_is_in_use(
+    make_station: MakeStation,
+) -> None:
+    station = make_station()
+    for evse, token in ((1, FIRST), (2, SECOND)):
+        station.sim.plug(evse)
+        station.advance(2.0)
+        station.sim.token(token)
+        station.advance(8.0)
+    forget(station)
+    station.sim.token("04333333")
+    station.advance(8.0)
+    assert station.csms.of("Authorize") == []
+
+
+def test_driver_who_does_not_plug_in_gives_the_reader_back(make_station: MakeStation) -> None:
+    """C01.FR.26, E03.FR.05"""
+    station = make_station("Authorized")
+    station.sim.token(FIRST)
+    station.advance(31.0)
+    assert told(station)[-1] == "Ended EVConnectTimeout - Timeout"
+    station.sim.plug(1)
+    station.advance(5.0)
+    assert not is_closed(station)
+    station.sim.token(SECOND)
+    station.advance(8.0)
+    assert place_of(station, SECOND) == 1
+
+
+def test_token_shown_again_before_the_cable_ends_its_authorisation(
+    make_station: MakeStation,
+) -> None:
+    """E07.FR.01"""
+    station = make_station("Authorized")
+    station.sim.token(FIRST)
+    station.advance(5.0)
+    station.sim.token(FIRST)
+    station.advance(5.0)
+    assert told(station) == ["Started Authorized Idle", "Ended StopAuthorized - Local"]
+    station.sim.plug(1)
+    station.advance(10.0)
+    assert not is_closed(station)
+
+
+@pytest.mark.parametrize("plugged", [(), (1,), (2,), (1, 2), (2, 1)])
+def test_token_with_a_list_of_evses_charges_nowhere_else(
+    make_station: MakeStation, plugged: tuple[int, ...]
+) -> None:
+    """C01.FR.21"""
+    station = make_station("Authorized")
+    station.csms.answers["Authorize"] = {"idTokenInfo": {"status": "Accepted", "evseId": [2]}}
+    for evse in plugged:
+        station.sim.plug(evse)
+        station.advance(2.0)
+    station.sim.token(FIRST)
+    station.advance(5.0)
+    for evse in {1, 2} - set(plugged):
+        station.sim.plug(evse)
+        station.advance(2.0)
+    station.advance(8.0)
+    assert place_of(station, FIRST) == 2
+    assert is_closed(station, 2)
+    assert not is_closed(station, 1)
+
+
+def test_evse_out_of_service_takes_no_authorisation(make_station: MakeStation) -> None:
+    """F01.FR.23"""
+    station = make_station("Authorized")
+    station.sim.fault(1, "ground_fault", active=True)
+    station.advance(1.0)
+    assert statuses(station, 1) == ["Faulted"]
+    station.sim.token(FIRST, evse=1)
+    station.advance(3.0)
+    assert station.csms.of("Authorize") == []
+    station.sim.token(FIRST)
+    station.advance(3.0)
+    station.sim.plug(1)
+    station.advance(3.0)
+    station.sim.plug(2)
+    station.advance(8.0)
+    assert place_of(station, FIRST) == 2
+
+
+# -- remote start
+
+
+def start(station: VirtualStation, token: str, number: int, **fields: Any) -> dict[str, Any]:
+    request = {
+        "idToken": {"idToken": token, "type": "Central"},
+        "remoteStartId": number,
+        **fields,
+    }
+    return station.csms.call("RequestStartTransaction", request)
+
+
+def test_remote_start_without_an_evse_takes_the_one_with_a_car(make_station: MakeStation) -> None:
+    """F01.FR.13, F01.FR.20, F01.FR.25"""
+    station = make_station("EVConnected")
+    station.sim.plug(2)
+    station.advance(3.0)
+    answer = start(station, FIRST, 7)
+    assert answer == {"status": "Accepted", "transactionId": transaction_ids(station)[0]}
+    station.advance(8.0)
+    authorised = station.csms.events()[1]
+    assert authorised["triggerReason"] == "RemoteStart"
+    assert authorised["transactionInfo"]["remoteStartId"] == 7
+    assert is_closed(station, 2)
+
+
+def test_remote_starts_without_an_evse_fill_the_station(make_station: MakeStation) -> None:
+    """F02.FR.22, F02.FR.26"""
+    station = make_station("Authorized")
+    assert start(station, FIRST, 1)["status"] == "Accepted"
+    assert start(station, SECOND, 2)["status"] == "Accepted"
+    assert start(station, "04333333", 3)["status"] == "Rejected"
+    station.advance(3.0)
+    assert (place_of(station, FIRST), place_of(station, SECOND)) == (1, 2)
+    for evse in (2, 1):
+        station.sim.plug(evse)
+        station.advance(8.0)
+        assert is_closed(station, evse)
+    told_ids = [e["transactionInfo"].get("remoteStartId") for e in station.csms.events()]
+    assert sorted(number for number in told_ids if number is not None) == [1, 2]
+
+
+@pytest.mark.parametrize("start_point", ["EVConnected", "PowerPathClosed", "EnergyTransfer"])
+def test_remote_start_before_the_cable_is_told_as_such(
+    make_station: MakeStation, start_point: str
+) -> None:
+    """F02.FR.01, F02.FR.21"""
+    station = make_station(start_point)
+    assert start(station, FIRST, 7, evseId=1)["status"] == "Accepted"
+    station.advance(5.0)
+    assert told(station) == []
+    station.sim.plug(1)
+    station.advance(10.0)
+    first = station.csms.events()[0]
+    assert first["triggerReason"] == "RemoteStart"
+    assert first["transactionInfo"]["remoteStartId"] == 7
+    assert first["idToken"]["idToken"] == FIRST
+
+
+def test_remote_start_of_an_evse_that_is_not_there_or_taken_is_rejected(
+    make_station: MakeStation,
+) -> None:
+    """F01.FR.24"""
+    station = make_station()
+    assert start(station, FIRST, 1, evseId=3)["status"] == "Rejected"
+    assert start(station, FIRST, 2, evseId=1)["status"] == "Accepted"
+    assert start(station, SECOND, 3, evseId=1)["status"] == "Rejected"
+
+
+@pytest.mark.parametrize("status", ["Accepted", "Invalid"])
+def test_remote_start_asks_first_when_the_operator_wants_that(
+    make_station: MakeStation, status: str
+) -> None:
+    """F01.FR.01, F02.FR.09"""
+    station = make_station("Authorized", variables={"AuthCtrlr.AuthorizeRemoteStart": "true"})
+    station.csms.answers["Authorize"] = {"idTokenInfo": {"status": status}}
+    request = {"idToken": {"idToken": FIRST, "type": "ISO14443"}, "remoteStartId": 1, "evseId": 1}
+    assert station.csms.call("RequestStartTransaction", request)["status"] == "Accepted"
+    station.advance(3.0)
+    assert len(station.csms.of("Authorize")) == 1
+    assert told(station) == (["Started RemoteStart Idle"] if status == "Accepted" else [])
+
+
+def test_local_token_ends_what_the_same_token_began_remotely(make_station: MakeStation) -> None:
+    """E07.FR.01"""
+    station = make_station(stop="Authorized")
+    request = {"idToken": {"idToken": FIRST, "type": "ISO14443"}, "remoteStartId": 1, "evseId": 1}
+    assert station.csms.call("RequestStartTransaction", request)["status"] == "Accepted"
+    station.sim.plug(1)
+    station.advance(10.0)
+    station.sim.token(FIRST, evse=1)
+    station.advance(8.0)
+    assert told(station)[-1] == "Ended StopAuthorized EVConnected Local"
