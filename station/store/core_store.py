@@ -152,7 +152,7 @@ class CoreStore:
         self._stall_timer = None
         if not self._waiting:
             return
-        if self.reactor.now() - self._waiting[0][1] < STALLED_AFTER_S:
+        if self.reactor.now() < self._waiting[0][1] + STALLED_AFTER_S:
             self._watch()
         elif self.health is not StoreHealth.STALLED:
             self._set_health(StoreHealth.STALLED)
