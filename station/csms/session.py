@@ -222,7 +222,7 @@ class CsmsSession:
                 failed = CallFailed(Failure.ERROR, ErrorCode.FORMAT_VIOLATION, message.reason)
                 self._settle(message.answers, failed)
             if message.reply is not None:
-                self._store.after_commit(self._send_text, message.reply)
+                self._store.after_commit(self._send_text, self._generation, message.reply)
 
     def _unwrapped(self, payload: dict[str, Any]) -> Outcome:
         try:
@@ -370,11 +370,12 @@ class CsmsSession:
         self._events.publish(BackOnline(0.0 if since is None else self._reactor.now() - since))
 
     def _send_answer(self, message_id: str, text: str) -> None:  # noqa: ARG002
-        self._store.after_commit(self._send_text, text)
+        self._store.after_commit(self._send_text, self._generation, text)
 
-    def _send_text(self, text: str) -> None:
-        if self._generation is not None:
-            self._link.send(self._generation, text)
+    def _send_text(self, generation: int | None, text: str) -> None:
+        """Over the connection on which it was asked for, or not at all."""
+        if generation is not None and generation == self._generation:
+            self._link.send(generation, text)
 
     def _check_flushed(self) -> None:
         if self._flushed is None:
