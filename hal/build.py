@@ -126,6 +126,8 @@ def build_board(
     gpio: Gpio | None = None,
 ) -> ThreadBoard:
     """Open the lines and construct the drivers of a board on devices; all contactors open."""
+    if plan.is_simulated:
+        raise BoardError(f'{plan.path}: the file: board: "simulator" is no hardware')
     gpio = open_gpio() if gpio is None else gpio
     devices = {
         evse.id: _devices(plan, each, gpio)

@@ -75,6 +75,12 @@ def test_the_packaged_simulator_describes_two_sockets() -> None:
     assert plan.description.readers[2] == ReaderDescription("evse2", 2)
 
 
+def test_a_simulated_board_cannot_be_built_from_devices() -> None:
+    plan = read_board(CONFIG / "simulator.toml")
+    with pytest.raises(BoardError, match='"simulator" is no hardware'):
+        build_board(plan, lambda: 0.0, gpio=FakeGpio())
+
+
 def test_the_example_board_charges_through_its_lines() -> None:
     gpio, time = FakeGpio(), VirtualTime()
     gpio.follow[27] = (17, True)
