@@ -19,8 +19,9 @@ SIDES = ("ev", "station", "both")
 FAULT_NAMES = tuple(
     name.value
     for name in FaultName
-    if name not in {FaultName.EMERGENCY_STOP, FaultName.BOARD_SILENT, FaultName.DEVICE_SILENT}
+    if name not in {FaultName.BOARD_SILENT, FaultName.DEVICE_SILENT}
 )
+"""EMERGENCY_STOP is raised by its button too; clearing it here is how the button is released."""
 TOKEN_TYPES = (
     "Central",
     "eMAID",

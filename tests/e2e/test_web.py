@@ -152,11 +152,16 @@ def test_only_what_was_given_is_handed_on_so_that_defaults_stand_in_one_place(
     ]
 
 
+def test_a_pressed_emergency_button_can_be_released(client: Client) -> None:
+    released = {"name": "emergency_stop", "active": False}
+    assert client.post("/api/sim/evses/1/fault", released)[0] == 200
+
+
 def test_every_fault_name_is_taken(client: Client, station: FakeStation) -> None:
     for name in FAULT_NAMES:
         fields = {"name": name, "active": False}
         assert client.post("/api/sim/evses/1/fault", fields)[0] == 200
-    assert len(station.calls) == 11
+    assert len(station.calls) == 12
 
 
 BAD_FIELDS = [
