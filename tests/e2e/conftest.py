@@ -10,7 +10,8 @@ from station.bench.csms_thread import BenchCsmsThread
 from tests.e2e.rig import IDENTITY, PASSWORD, QUICK, ROOT, Child, Sim
 
 MakeSim = Callable[..., Sim]
-CONFIGURED = Path(__file__).with_name("configured_sim.py")
+JOULEPOST = (sys.executable, "-m", "station")
+CONFIGURED = (sys.executable, Path(__file__).with_name("configured_sim.py"))
 """A program like `joulepost` that takes a few settings of a configuration file."""
 
 
@@ -30,13 +31,14 @@ def make_sim(tmp_path: Path, csms: BenchCsmsThread) -> Iterator[MakeSim]:
     def make(
         *options: str,
         csms_url: str = csms.url,
-        program: tuple[str | Path, ...] = ("-m", "station"),
+        program: tuple[str | Path, ...] = JOULEPOST,
+        cwd: Path = ROOT,
         **variables: str,
     ) -> Sim:
         folder = tmp_path / f"station-{len(sims)}"
         folder.mkdir()
         presets = QUICK | {key.replace("__", "."): value for key, value in variables.items()}
-        sims.append(Sim(folder, csms_url, program, options, presets))
+        sims.append(Sim(folder, csms_url, (*program, "sim", *options), presets, cwd))
         return sims[-1]
 
     yield make
@@ -48,19 +50,25 @@ def make_sim(tmp_path: Path, csms: BenchCsmsThread) -> Iterator[MakeSim]:
 
 
 @pytest.fixture
-def run() -> Iterator[Callable[..., Child]]:
-    """Runs `joulepost` with these words."""
+def start() -> Iterator[Callable[..., Child]]:
+    """Runs any command."""
     children: list[Child] = []
 
-    def run(*words: str) -> Child:
-        children.append(Child(sys.executable, "-m", "station", *words, cwd=ROOT))
+    def start(*words: str | Path, cwd: Path = ROOT) -> Child:
+        children.append(Child(*words, cwd=cwd))
         return children[-1]
 
-    yield run
+    yield start
     for child in children:
         child.kill()
         print(child.text)
         assert "Traceback" not in child.text
+
+
+@pytest.fixture
+def run(start: Callable[..., Child]) -> Callable[..., Child]:
+    """Runs `joulepost` with these words."""
+    return lambda *words: start(*JOULEPOST, *words)
 
 
 @pytest.fixture

@@ -64,12 +64,11 @@ def until(condition: Callable[[], Any], complaint: Callable[[], str]) -> Any:
 class Child:
     """A process and the lines it has printed, on either stream."""
 
-    def __init__(self, *words: str | Path, cwd: Path | None = None, **environment: str) -> None:
-        own = {"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error"}
+    def __init__(self, *words: str | Path, cwd: Path) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-S", "-E", "-c", LAUNCH, str(os.getpid()), *map(str, words)],
             cwd=cwd,
-            env=own | environment,
+            env={"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -146,12 +145,12 @@ class Sim:
         self,
         folder: Path,
         csms_url: str,
-        program: tuple[str | Path, ...],
-        options: tuple[str, ...],
+        command: tuple[str | Path, ...],
         variables: Mapping[str, str],
+        cwd: Path,
     ) -> None:
         self.state_dir = folder / "state"
-        self.csms_url, self._program, self._options = csms_url, program, options
+        self._csms_url, self._command, self._cwd = csms_url, command, cwd
         self._presets = folder / "variables.json"
         self._presets.write_text(json.dumps(list(map(_preset, variables, variables.values()))))
         self.process: Child
@@ -162,7 +161,7 @@ class Sim:
         """Begin to run; what it says and does is to be waited for."""
         self._api = None
         words = {
-            "--csms": self.csms_url,
+            "--csms": self._csms_url,
             "--id": IDENTITY,
             "--password": PASSWORD,
             "--state-dir": self.state_dir,
@@ -170,9 +169,7 @@ class Sim:
             "--variables": self._presets,
         }
         given = [f"{option}={value}" for option, value in words.items()]
-        self.process = Child(
-            sys.executable, *self._program, "sim", *given, *self._options, *options, cwd=ROOT
-        )
+        self.process = Child(*self._command, *given, *options, cwd=self._cwd)
         self.children.append(self.process)
         return self
 

@@ -26,7 +26,7 @@ NEW_PASSWORD = "canary-other-password-9c2e"
 def test_no_secret_is_shown_even_with_every_frame_in_the_log(
     make_sim: MakeSim, csms: BenchCsmsThread
 ) -> None:
-    sim = make_sim(program=(CONFIGURED, "--frames")).start()
+    sim = make_sim(program=(*CONFIGURED, "--frames")).start()
     wait_for_boot(csms)
     use_secrets(sim, csms)
     shown = sim.process.text + str(sim.state())

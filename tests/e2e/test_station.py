@@ -119,7 +119,7 @@ def test_what_a_restart_interrupts_ends_if_the_owner_wants_that(
     make_sim: MakeSim, csms: BenchCsmsThread
 ) -> None:
     """[charging] tx_resumption = "end" """
-    sim = make_sim(program=(CONFIGURED, "--end")).start()
+    sim = make_sim(program=(*CONFIGURED, "--end")).start()
     sim.charge()
     wait(csms, lambda seen: len(events(seen)) >= 2)
     sim.restart()
