@@ -11,6 +11,8 @@ from station import first_start
 from station.blocks.authorization import Authorization
 from station.blocks.availability import ConnectorStatuses
 from station.blocks.boot import Boot
+from station.blocks.certificate_renewal import CertificateRenewal
+from station.blocks.certificates import Certificates
 from station.blocks.connection import Connection
 from station.blocks.heartbeat import Heartbeat
 from station.blocks.metering import Metering
@@ -240,6 +242,8 @@ class Station:
         self.authorization = Authorization(context)
         self.remote_control = RemoteControl(context)
         self.resets = Resets(context, lambda reason: self.end(Ending.RESTART, reason))
+        self.certificates = Certificates(context)
+        self.certificate_renewal = CertificateRenewal(context)
         self.connection = Connection(context, self.ports.link, self.session)
 
     # -- life
@@ -261,6 +265,7 @@ class Station:
         self.metering.start()
         again = self.boot_reason in (BootReason.REMOTE_RESET, BootReason.SCHEDULED_RESET)
         self.events.publish(SecurityHappened("ResetOrReboot" if again else "StartupOfTheDevice"))
+        self.certificate_renewal.start()
         self.connection.start()
         self.store.on_health(self._on_health)
         self.events.subscribe(CsmsLost, self._on_csms_lost)
