@@ -95,7 +95,7 @@ class Boot:
         registration = self._context.csms.registration
         waits = registration is not Registration.ACCEPTED and self._retry is None
         if registration is Registration.NONE or waits:
-            self._send(self._reason)
+            self._send(self._reason)  # B01.FR.01
 
     def _triggered(self, evse_id: int | None, connector_id: int | None) -> bool:  # noqa: ARG002
         if self._context.csms.registration is Registration.ACCEPTED:  # F06.FR.17
@@ -133,7 +133,8 @@ class Boot:
             return
         pending = answer.status is RegistrationStatus.PENDING
         happened(Input.BOOT_PENDING if pending else Input.BOOT_REJECTED)
-        self._again_in(answer.interval if answer.interval > 0 else OWN_RETRY_S)  # B02.FR.08
+        interval_s = answer.interval if answer.interval > 0 else OWN_RETRY_S
+        self._again_in(interval_s)  # B02.FR.08, B03.FR.06
 
     def _again_in(self, delay_s: float) -> None:
         self._cancel_retry()

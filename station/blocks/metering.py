@@ -307,7 +307,7 @@ class Metering:
             return
         if row is not None:  # J01.FR.22
             self._context.transactions.update(row.id, TriggerReason.METER_VALUE_CLOCK, values)
-        elif self._context.csms.online:  # J01.FR.14
+        elif self._context.csms.online:  # J01.FR.02, J01.FR.14
             request = MeterValuesRequest(evse_id=evse_id, meter_value=values)
             self._context.csms.call(request, _sent, send_class=SendClass.REPORT)
 
@@ -325,6 +325,7 @@ class Metering:
             for measurand in measurands
             for value in _values(measurand, reading, context, offered_a)
         ]
+        # J01.FR.06, J02.FR.02
         return [MeterValue(timestamp=at, sampled_value=values)] if values else []
 
     def _declare(self) -> None:

@@ -59,9 +59,9 @@ class Reports:
     def _entries(self, base: ReportBase) -> list[Entry] | None:
         entries = self._context.variables.variables()
         match base:
-            case ReportBase.FULL_INVENTORY:  # B07.FR.08
+            case ReportBase.FULL_INVENTORY:  # B07.FR.08, B07.FR.12
                 return entries
-            case ReportBase.CONFIGURATION_INVENTORY:  # B07.FR.07
+            case ReportBase.CONFIGURATION_INVENTORY:  # B07.FR.07, B07.FR.12
                 return [entry for entry in entries if entry.is_settable]
             case ReportBase.SUMMARY_INVENTORY:
                 return None
@@ -69,6 +69,7 @@ class Reports:
     def _send_part(self, report: Report) -> None:
         size = self._value_size()
         count = min(PART, len(report.entries))
+        # B07.FR.03: without the values of WriteOnly variables
         part = [report.entries.popleft().report(size) for _ in range(count)]
         request = NotifyReportRequest(
             request_id=report.request_id,  # B07.FR.04

@@ -108,12 +108,12 @@ class Resets:
             if busy is not None:  # B12.FR.10
                 return _rejected("FwUpdateInProgress" if busy == "firmware" else "Unspecified")
             self._context.store.after_commit(self._begin, evse_id)
-            return ResetResponse(status=ResetStatus.ACCEPTED)  # B11.FR.03, B12.FR.02
+            return ResetResponse(status=ResetStatus.ACCEPTED)  # B11.FR.01, B12.FR.02
         if in_use or busy is not None:
             self._rows.put(ResetRow(evse_id=evse_id, scheduled=True))
             self._shut_available()
             return ResetResponse(status=ResetStatus.SCHEDULED)  # B12.FR.01, B11.FR.07
-        self._context.store.after_commit(self._begin, evse_id)
+        self._context.store.after_commit(self._begin, evse_id)  # B11.FR.03
         return ResetResponse(status=ResetStatus.ACCEPTED)
 
     def _begin(self, evse_id: int) -> None:
@@ -132,7 +132,7 @@ class Resets:
     def _check(self) -> None:
         for row in self._rows.all():
             busy = self._context.queries.busy.ask(row.evse_id or None)
-            if busy is None and not self._in_use(row.evse_id):
+            if busy is None and not self._in_use(row.evse_id):  # B12.FR.03, B12.FR.07
                 self._carry_out(row)
 
     def _carry_out(self, row: ResetRow) -> None:
@@ -141,7 +141,7 @@ class Resets:
             self._shut.discard(row.evse_id)
             self._resetting.add(row.evse_id)
             self._context.refresh()
-            log.info("EVSE %d is reset", row.evse_id)
+            log.info("EVSE %d is reset", row.evse_id)  # B11.FR.08
             self._context.reactor.call_later(
                 EVSE_RESET_S, self._evse_done, row.evse_id, source="reset"
             )
@@ -172,6 +172,7 @@ class Resets:
         row = self._rows.get("0")
         self._rows.delete("0")
         scheduled = row is not None and row.scheduled
+        # B01.FR.03, B11.FR.04
         self._restart(BootReason.SCHEDULED_RESET if scheduled else BootReason.REMOTE_RESET)
 
     def _in_use(self, evse_id: int) -> bool:

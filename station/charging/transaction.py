@@ -55,17 +55,17 @@ class Facts(msgspec.Struct, frozen=True):
     def at(self, point: TxPoint) -> bool:
         """Whether the condition of *point* holds."""
         match point:
-            case TxPoint.PARKING_BAY_OCCUPANCY:
+            case TxPoint.PARKING_BAY_OCCUPANCY:  # E01.FR.01, E06.FR.01
                 return self.bay
-            case TxPoint.EV_CONNECTED:
+            case TxPoint.EV_CONNECTED:  # E01.FR.02, E06.FR.02
                 return self.connected
-            case TxPoint.AUTHORIZED:
+            case TxPoint.AUTHORIZED:  # E01.FR.03, E06.FR.03
                 return self.authorized
-            case TxPoint.DATA_SIGNED:
+            case TxPoint.DATA_SIGNED:  # E01.FR.04
                 return self.signed
-            case TxPoint.POWER_PATH_CLOSED:
+            case TxPoint.POWER_PATH_CLOSED:  # E01.FR.05, E06.FR.06
                 return self.connected and self.authorized
-            case TxPoint.ENERGY_TRANSFER:
+            case TxPoint.ENERGY_TRANSFER:  # E01.FR.06, E06.FR.07
                 return self.drawing
 
 

@@ -426,7 +426,7 @@ class Transactions:
         if row.remote_start_owed is not None and kind is not TransactionEvent.ENDED:
             trigger = TriggerReason.REMOTE_START  # F02.FR.21
         asked = trigger is TriggerReason.TRIGGER  # one event for each EVSE: say whose it is
-        tell_evse = (row.evse_owed or asked) and row.evse_id is not None
+        tell_evse = (row.evse_owed or asked) and row.evse_id is not None  # E01.FR.16
         first = kind is TransactionEvent.STARTED
         tell_state = first or str(state) != row.state or trigger in STATE_TOLD
         begin = begin and row.evse_id is not None
@@ -453,7 +453,7 @@ class Transactions:
             seq_no=row.next_seq,
             charging_state=state if tell_state else None,
             evse=(row.evse_id, row.connector_id) if tell_evse and row.evse_id else None,
-            token=row.token_owed,
+            token=row.token_owed,  # E01.FR.10
             remote_start_id=row.remote_start_owed,
             reservation_id=row.reservation_owed,
             stopped_reason=reason,
