@@ -56,6 +56,8 @@ class Block:
     """Named in code and in a passing test."""
     untested: list[str]
     """Named in code only."""
+    unnamed: list[str]
+    """Named in a passing test only."""
     refused: dict[str, str]
     not_applicable: dict[str, str]
     open: list[str]
@@ -65,8 +67,8 @@ class Block:
 
     @property
     def total(self) -> int:
-        lists = (self.met, self.untested, self.refused, self.not_applicable, self.open)
-        return sum(map(len, lists))
+        lists = (self.met, self.untested, self.unnamed, self.refused, self.not_applicable)
+        return sum(map(len, lists)) + len(self.open)
 
 
 def decided() -> Decided:
@@ -106,11 +108,12 @@ def sort(
                 letter,
                 met=[id for id in rest if id in in_code and id in in_tests],
                 untested=[id for id in rest if id in in_code and id not in in_tests],
+                unnamed=[id for id in rest if id not in in_code and id in in_tests],
                 refused={id: reasons.refused[id] for id in mine if id in reasons.refused},
                 not_applicable={
                     id: reasons.not_applicable[id] for id in mine if id in reasons.not_applicable
                 },
-                open=[id for id in rest if id not in in_code],
+                open=[id for id in rest if id not in in_code and id not in in_tests],
                 cases=count(judged.all, letter),
                 cases_passed=count(judged.passed, letter),
                 cases_not_applicable=count(judged.not_applicable, letter),
@@ -120,7 +123,8 @@ def sort(
 
 
 def overview(found: Sequence[Block]) -> str:
-    head = ["Block", "requirements", "met", "code only", "refused", "n/a", "open"]
+    head = ["Block", "requirements", "met", "code only", "tests only", "refused"]
+    head += ["n/a", "open"]
     head += ["cases", "passed", "n/a"]
     rows = [[f"{each.letter} {NAMES[each.letter]}", *map(str, _numbers(each))] for each in found]
     sums = [sum(column) for column in zip(*map(_numbers, found), strict=True)]
@@ -128,7 +132,8 @@ def overview(found: Sequence[Block]) -> str:
 
 
 def _numbers(block: Block) -> list[int]:
-    lists = (block.met, block.untested, block.refused, block.not_applicable, block.open)
+    lists = (block.met, block.untested, block.unnamed, block.refused)
+    lists += (block.not_applicable, block.open)
     cases = [block.cases, block.cases_passed, block.cases_not_applicable]
     return [block.total, *map(len, lists), *cases]
 
@@ -140,8 +145,8 @@ def document(found: Sequence[Block]) -> str:
         "Written by `make status` from the sources and a run of all tests; do not edit.",
         "",
         "A requirement of the station is *met* when its id stands in the code and in a test that",
-        "passes, *code only* when no passing test names it, *refused* or *n/a* for the reason in",
-        "`docs/refused.toml`, and *open* otherwise. Cases are those of `docs/conformance.md`.",
+        "passes, *code only* or *tests only* when only one names it, *refused* or *n/a* for the",
+        "reason in `docs/refused.toml`, and *open* otherwise; cases: see `docs/conformance.md`.",
         "",
         overview(found),
     ]
@@ -149,6 +154,7 @@ def document(found: Sequence[Block]) -> str:
         parts += ["", f"## {block.letter} {NAMES[block.letter]}"]
         parts += _listed("Met", block.met)
         parts += _listed("Code only", block.untested)
+        parts += _listed("Tests only", block.unnamed)
         parts += _reasons("Refused", block.refused)
         parts += _reasons("Not applicable", block.not_applicable)
         parts += _listed("Open", block.open)

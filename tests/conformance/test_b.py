@@ -95,7 +95,7 @@ def test_TC_B_02_CS(tool: Tool) -> None:
 
 
 def test_TC_B_03_CS(tool: Tool) -> None:
-    """B03.FR.02, B03.FR.04, B03.FR.06"""
+    """B03.FR.02, B03.FR.06"""
     reboot_into(tool, "Rejected")
     tool.expect("BootNotification")
     tool.expect_none("BootNotification", within_s=INTERVAL_S - 4.0)
