@@ -53,6 +53,20 @@ def test_configuration_inventory_holds_what_the_operator_can_set(station: Virtua
     assert ("OCPPCommCtrlr", "ActiveNetworkProfile") not in found
 
 
+def test_write_only_variables_are_reported_without_their_value(station: VirtualStation) -> None:
+    """B07.FR.03"""
+    ask(station, "FullInventory")
+    attributes = [
+        attribute
+        for part in parts(station)
+        for each in part["reportData"]
+        for attribute in each["variableAttribute"]
+    ]
+    secret = [each for each in attributes if each.get("mutability") == "WriteOnly"]
+    assert secret != []
+    assert all("value" not in each for each in secret)
+
+
 def test_summary_is_not_supported_and_causes_no_report(station: VirtualStation) -> None:
     """B07.FR.02, B07.FR.05"""
     assert ask(station, "SummaryInventory") == "NotSupported"
