@@ -73,6 +73,17 @@ def can_be(component: str, name: str, value: str, evse: int | None = None) -> Ch
     return check
 
 
+def preset(component: str, name: str, value: str) -> Check:
+    """A manufacturer can ship the station so; read-only ever after."""
+
+    def check(_: VirtualStation) -> bool:
+        shipped = VirtualStation(variables={f"{component}.{name}": value}).boot()
+        found = slot(shipped, component, name)
+        return found is not None and found.text() == value
+
+    return check
+
+
 def lists(component: str, name: str, member: str | None = None) -> Check:
     """A list variable that can hold *member*, or that holds anything at all."""
 
@@ -313,7 +324,7 @@ CHECKS: dict[str, Check] = {
     "C-71": stops_locally("ISO15693"),
     "C-72": stops_locally("KeyCode"),
     "C-75": stops_locally("NoAuthorization"),
-    "AS-2": has("SecurityCtrlr", "AdditionalRootCertificateCheck"),
+    "AS-2": preset("SecurityCtrlr", "AdditionalRootCertificateCheck", "true"),
     "AS-3": has("SecurityCtrlr", "CertSigningWaitMinimum"),
     "SC-2.1": lists(SMART, "RateUnit", "A"),
     "SC-2.2": lists(SMART, "RateUnit", "W"),
