@@ -207,7 +207,7 @@ def _touch(certificate: "Certificate") -> None:
     """What is decoded late is decoded here, so that no later step meets malformed parts."""
     serial = certificate.serial_number
     if serial < 0 or serial.bit_length() > MAX_SERIAL_BITS:
-        raise CertificateError("its serial number is not a positive number of up to 20 octets")
+        raise CertificateError("its serial number is negative or longer than 20 octets")
     certificate.public_key()
     certificate.subject.rfc4514_string()
     certificate.issuer.rfc4514_string()
