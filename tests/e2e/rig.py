@@ -293,7 +293,7 @@ def assert_complete(record: TransactionRecord) -> None:
     assert record.late == [], record.summary()
     in_order = [record.events[number] for number in range(len(record.events))]
     times = [event["timestamp"] for event in in_order]
-    assert times == sorted(times)
+    assert times == sorted(times), times
     readings = [energy_wh(event) for event in in_order]
     told = [reading for reading in readings if reading is not None]
     assert told == sorted(told)
