@@ -1,7 +1,7 @@
 """The port to the CSMS connection: values and facts; `io.csms_link` and the bench implement it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -28,17 +28,68 @@ class LinkProblem(StrEnum):
     LOCAL = "closed by the station"
 
 
-@dataclass(frozen=True)
-class LinkTarget:
+class TlsRefusal(StrEnum):
+    """Why there is no TLS connection; the first three are security events of the standard."""
+
+    INVALID_CSMS_CERTIFICATE = "the certificate of the CSMS is not valid"
+    INVALID_TLS_VERSION = "the CSMS offers no TLS of 1.2 or later"
+    INVALID_TLS_CIPHER_SUITE = "the CSMS offers no secure cipher suite"
+    CLIENT_CERTIFICATE_REFUSED = "the CSMS refuses the certificate of the station"
+    CLIENT_CERTIFICATE_UNUSABLE = "the certificate of the station cannot be used"
+    """Nothing was sent: the chain or its key is missing, damaged, too weak, or not a pair."""
+    OTHER = "TLS cannot be agreed on"
+
+
+class TlsSettings(Struct, frozen=True):
+    """Whom to believe and what to present; needed for a wss target."""
+
+    roots: tuple[str, ...]
+    """CSMS roots as PEM; nothing else is trusted, least of all what the system trusts."""
+    utc: datetime
+    """Now, as the station knows it, aware UTC."""
+    fallback_roots: tuple[str, ...] = ()
+    """Tried by themselves when the certificate is not valid under *roots* (M05.FR.14)."""
+    check_dates: bool = True
+    """False while nobody has told the time: *utc* is then only the earliest that it can be."""
+    certificate_chain: str = ""
+    """The station's own, leaf first, as PEM; profile 3 only."""
+    key_file: str = ""
+    """Where the key of that leaf lies; the core never holds it."""
+    allow_wildcards: bool = False
+    """AllowCSMSTLSWildcards."""
+    allow_rsa_key_exchange: bool = False
+    """Offer the TLS_RSA suites, without forward secrecy, to a CSMS that has nothing better."""
+
+
+class TlsPeer(Struct, frozen=True):
+    """What the CSMS showed, and what was agreed on."""
+
+    subject: str
+    issuer: str
+    not_before: datetime
+    not_after: datetime
+    """Both of the whole chain: when its last certificate begins, and its first one ends."""
+    fallback_root: bool
+    """The chain leads to one of `TlsSettings.fallback_roots`, and not to the others."""
+    version: str
+    cipher_suite: str
+
+
+class LinkTarget(Struct, frozen=True):
     """Where and how to connect; one per attempt."""
 
     url: str
     """ws:// or wss:// with the percent-encoded identity as last path segment."""
     user: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
     subprotocols: tuple[str, ...] = ("ocpp2.0.1",)
     deadline_s: float = 30.0
     """For name look-up, TCP, TLS and upgrade together."""
+
+    tls: TlsSettings | None = None
+
+    def __repr__(self) -> str:
+        return f"LinkTarget({self.url!r}, {self.user!r})"  # never the password
 
 
 class LinkUp(Struct, frozen=True):
@@ -47,6 +98,8 @@ class LinkUp(Struct, frozen=True):
     generation: int
     subprotocol: str
     address: str
+    peer: TlsPeer | None = None
+    """None without TLS."""
 
 
 class LinkDown(Struct, frozen=True):
@@ -59,6 +112,10 @@ class LinkDown(Struct, frozen=True):
     close_code: int | None = None
     http_status: int | None = None
     retry_after_s: float | None = None
+    tls: TlsRefusal | None = None
+    """Set when, and only when, TLS could not be agreed on."""
+    only_dates: bool = False
+    """The certificate of the CSMS is right in all but its dates: whose clock is wrong?"""
 
 
 class FrameIn(Struct, frozen=True):

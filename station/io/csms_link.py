@@ -20,7 +20,7 @@ from station.link import LinkDown, LinkFact, LinkProblem, LinkTarget
 
 if TYPE_CHECKING:
     from station.io.connection import Connection
-    from station.io.dial import Dial, Dialled, TlsHook
+    from station.io.dial import Dial, Dialled
     from station.io.upgrade import DialError
 
 log = logging.getLogger(__name__)
@@ -35,11 +35,10 @@ class ThreadLink:
     def __init__(
         self,
         *,
-        tls: "TlsHook | None" = None,
         compress: bool = True,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._tls, self._monotonic = tls, monotonic
+        self._monotonic = monotonic
         self._offer = DEFLATE_OFFER if compress else ""
         self._on_fact: Callable[[LinkFact], Any] = _nobody
         self._commands: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]] = (
@@ -209,7 +208,6 @@ class ThreadLink:
         self._dial = Dial(
             target,
             partial(self._command, self._on_dialled, generation),
-            tls=self._tls,
             extensions=self._offer,
             monotonic=self._monotonic,
         )
@@ -238,6 +236,8 @@ class ThreadLink:
                     error.detail,
                     http_status=error.http_status,
                     retry_after_s=error.retry_after_s,
+                    tls=error.tls,
+                    only_dates=error.only_dates,
                 )
             )
         else:

@@ -7,17 +7,18 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from station.io.upgrade import DialError, Upgraded, upgrade
-from station.link import LinkProblem, LinkTarget
+from station.link import LinkProblem, LinkTarget, TlsPeer, TlsRefusal, TlsSettings
+
+if TYPE_CHECKING:
+    from station.io.tls import TlsError
 
 log = logging.getLogger(__name__)
-
-TlsHook = Callable[[socket.socket, str], socket.socket]
-"""Wraps a connected socket for a host name, handshake included; raises OSError when it fails."""
 
 PLAUSIBLE_URL = re.compile(r"wss?://[!-~]+\Z")
 KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES = 30, 10, 3
@@ -31,6 +32,7 @@ class Dialled(Struct, frozen=True):
     sock: socket.socket
     address: str
     upgraded: Upgraded
+    peer: TlsPeer | None = None
 
 
 class Address(Struct, frozen=True):
@@ -57,16 +59,16 @@ class Dial:
         target: LinkTarget,
         on_done: Callable[[Dialled | DialError], None],
         *,
-        tls: TlsHook | None = None,
         extensions: str = "",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._target, self._on_done, self._tls = target, on_done, tls
+        self._target, self._on_done = target, on_done
         self._extensions, self._monotonic = extensions, monotonic
         self._due_at = monotonic() + target.deadline_s
         self._lock = threading.Lock()
         self._handle: socket.socket | None = None
         self._cancelled = False
+        self._reached = ""
         self.stage = "looking up the name"
         """What the attempt is doing, for a message about its deadline."""
         self._thread = threading.Thread(target=self._run, name="dial", daemon=True)
@@ -99,12 +101,36 @@ class Dial:
 
     def _attempt(self) -> Dialled:
         address = parse_address(self._target.url)
-        sock = self._connect(address)
         try:
-            peer = str(sock.getpeername()[0])
-            if address.secure:
-                sock = self._secure(sock, address)
-            self.stage = "waiting for the upgrade"
+            if not address.secure:
+                return self._upgrade(self._connect(address), address)
+            return self._attempt_tls(address)
+        finally:
+            self._track(None)
+
+    def _attempt_tls(self, address: Address) -> Dialled:
+        settings = self._target.tls
+        if settings is None:
+            detail = f"{address}: TLS is not set up on this station"
+            raise DialError(LinkProblem.TLS, detail, tls=TlsRefusal.OTHER)
+        try:
+            sock, peer = self._secure(address, settings)
+        except DialError as error:
+            refused = error.tls is TlsRefusal.INVALID_CSMS_CERTIFICATE
+            if not refused or not settings.fallback_roots:
+                raise
+            try:  # M05.FR.14
+                sock, peer = self._secure(address, settings, fallback=True)
+            except DialError as second:
+                log.debug("not valid under the fallback root either: %s", second)
+                raise error from second
+        return self._upgrade(sock, address, peer)
+
+    def _upgrade(
+        self, sock: socket.socket, address: Address, peer: TlsPeer | None = None
+    ) -> Dialled:
+        self.stage = "waiting for the upgrade"
+        try:
             upgraded = upgrade(
                 sock,
                 self._target.url,
@@ -114,12 +140,14 @@ class Dial:
                 where=str(address),
             )
             sock.setblocking(False)
+        except DialError as error:
+            better = None if peer is None else tls_error_behind(sock, error, address)
+            sock.close()
+            raise better or error from error.__cause__
         except BaseException:
             sock.close()
             raise
-        finally:
-            self._track(None)
-        return Dialled(sock, peer, upgraded)
+        return Dialled(sock, self._reached, upgraded, peer)
 
     def _headers(self) -> list[str]:
         headers = ["User-Agent: joulepost"]
@@ -156,6 +184,7 @@ class Dial:
                 sock.close()
                 raise
             else:
+                self._reached = str(sockaddr[0])
                 return sock
         self._track(None)
         self._remaining_s()
@@ -170,17 +199,23 @@ class Dial:
         self._remaining_s()
         return list(found)
 
-    def _secure(self, sock: socket.socket, address: Address) -> socket.socket:
-        if self._tls is None:
-            raise DialError(LinkProblem.TLS, f"{address}: TLS is not set up on this station")
+    def _secure(
+        self, address: Address, settings: TlsSettings, *, fallback: bool = False
+    ) -> tuple[socket.socket, TlsPeer]:
+        from station.io.tls import TlsError, secure  # with ssl: only for whoever needs it
+
+        sock = self._connect(address)
         self.stage = "agreeing on TLS"
-        sock.settimeout(self._remaining_s())
         try:
-            return self._tls(sock, address.host)
+            sock.settimeout(self._remaining_s())
+            return secure(sock, address.host, settings, fallback=fallback)
+        except TlsError as error:
+            raise tls_error(error, address) from error
         except TimeoutError as error:
             raise DialError(LinkProblem.TIMEOUT, f"{address}: no answer to TLS") from error
-        except OSError as error:
-            raise DialError(LinkProblem.TLS, f"{address}: {one_line(error)}") from error
+        except BaseException:
+            sock.close()
+            raise
 
     def _track(self, sock: socket.socket | None) -> None:
         """Remember what `cancel` has to interrupt."""
@@ -202,6 +237,19 @@ def parse_address(url: str) -> Address:
         raise DialError(LinkProblem.UPGRADE, "the address is not a ws:// or wss:// URL")
     secure = parts.scheme == "wss"
     return Address(parts.hostname, port or (443 if secure else 80), secure)
+
+
+def tls_error(error: "TlsError", address: Address) -> DialError:
+    detail = f"{address}: {error.detail}"
+    return DialError(LinkProblem.TLS, detail, tls=error.refusal, only_dates=error.only_dates)
+
+
+def tls_error_behind(sock: socket.socket, error: DialError, address: Address) -> DialError | None:
+    """TLS 1.3: what is wrong with our certificate is told in place of the answer to the upgrade."""
+    from station.io.tls import refusal_behind
+
+    refusal = refusal_behind(sock, error.__cause__)
+    return None if refusal is None else tls_error(refusal, address)
 
 
 def connect_error(address: Address, failures: list[OSError]) -> DialError:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import websocket
 from msgspec import Struct
 
-from station.link import LinkProblem
+from station.link import LinkProblem, TlsRefusal
 
 MAX_HEAD_BYTES = 16 * 1024
 HEAD_END = b"\r\n\r\n"
@@ -33,10 +33,13 @@ class DialError(Exception):
         *,
         http_status: int | None = None,
         retry_after_s: float | None = None,
+        tls: TlsRefusal | None = None,
+        only_dates: bool = False,
     ) -> None:
         super().__init__(f"{problem}: {detail}")
         self.problem, self.detail = problem, detail
         self.http_status, self.retry_after_s = http_status, retry_after_s
+        self.tls, self.only_dates = tls, only_dates
 
 
 class Upgraded(Struct, frozen=True):

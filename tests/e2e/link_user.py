@@ -4,7 +4,7 @@ import queue
 from typing import TypeVar
 
 from station.io.csms_link import ThreadLink
-from station.link import FrameIn, LinkDown, LinkFact, LinkTarget, LinkUp, PongIn
+from station.link import FrameIn, LinkDown, LinkFact, LinkTarget, LinkUp, PongIn, TlsSettings
 from tests.e2e.raw_server import PING, PONG, RawPeer, RawServer, frame
 
 Fact = TypeVar("Fact", LinkUp, LinkDown, FrameIn, PongIn)
@@ -20,9 +20,18 @@ class Station:
         self.generation = 0
         self.link.start(self.facts.put)
 
-    def open(self, url: str, *, password: str = "s3cret-p4ss", deadline_s: float = WAIT_S) -> None:
+    def open(
+        self,
+        url: str,
+        *,
+        password: str = "s3cret-p4ss",
+        deadline_s: float = WAIT_S,
+        tls: TlsSettings | None = None,
+    ) -> None:
         self.generation += 1
-        target = LinkTarget(url=url, user="CS 001", password=password, deadline_s=deadline_s)
+        target = LinkTarget(
+            url=url, user="CS 001", password=password, deadline_s=deadline_s, tls=tls
+        )
         self.link.open(target, self.generation)
 
     def next(self, kind: type[Fact]) -> Fact:

@@ -1,114 +1,65 @@
 """The link over TLS: the same thread, with a socket that may want to read in order to write."""
 
-import datetime
+import base64
+import hashlib
+import re
+import shutil
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from station.io.csms_link import ThreadLink
-from station.io.dial import TlsHook
-from station.link import FrameIn, LinkDown, LinkProblem, LinkUp
+from station.link import FrameIn, LinkDown, LinkProblem, LinkUp, TlsSettings
 from tests.e2e.link_user import WAIT_S, Station
-from tests.e2e.raw_server import PING, PONG, TEXT, RawPeer, RawServer, frame
+from tests.e2e.raw_server import (
+    ACCEPT_SUFFIX,
+    PING,
+    PONG,
+    TEXT,
+    RawPeer,
+    byte_by_byte,
+    close_frame,
+    frame,
+)
+from tests.e2e.tls_server import TlsServer, server_context
+from tests.pki import issue
+
+ROOT = issue("Root", authority=True)
+CSMS = issue("localhost", ROOT)
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for localhost with its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path = tmp_path_factory.mktemp("tls") / "csms.pem"
-    path.write_bytes(built.public_bytes(pem) + private)
-    return path
-
-
-@pytest.fixture
-def server() -> Iterator[RawServer]:
-    server = RawServer()
+@pytest.fixture(params=[ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TlsServer]:
+    server = TlsServer(server_context(CSMS, tmp_path, versions=(request.param, request.param)))
     yield server
     server.close()
 
 
-def trusting(certificate: Path) -> TlsHook:
-    context = ssl.create_default_context(cafile=str(certificate))
-
-    def wrap(sock: socket.socket, host: str) -> socket.socket:
-        return context.wrap_socket(sock, server_hostname=host)
-
-    return wrap
+@pytest.fixture
+def station() -> Iterator[Station]:
+    station = Station()
+    yield station
+    assert station.link.stop(WAIT_S)
 
 
-class TlsPeer:
-    """The server's end, answering on a thread as TLS needs both sides at once."""
-
-    def __init__(self, server: RawServer, certificate: Path) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        self.peer: RawPeer | None = None
-        self.error: Exception | None = None
-        self._server, self._context = server, context
-        self._thread = threading.Thread(target=self._accept)
-        self._thread.start()
-
-    def _accept(self) -> None:
-        plain = self._server.accept()
-        try:
-            plain.sock = self._context.wrap_socket(plain.sock, server_side=True)
-            plain.read_request()
-            plain.upgrade()
-            self.peer = plain
-        except (OSError, EOFError) as error:
-            plain.sock.close()
-            self.error = error
-
-    def upgraded(self) -> RawPeer:
-        self._thread.join(WAIT_S)
-        assert self.peer is not None, self.error
-        return self.peer
-
-    def failed(self) -> bool:
-        self._thread.join(WAIT_S)
-        return self.error is not None
+def trusting() -> TlsSettings:
+    return TlsSettings(roots=(ROOT.pem,), utc=datetime.now(UTC))
 
 
-def secure(server: RawServer) -> str:
-    return f"wss://localhost:{server.port}/ocpp/CS001"
-
-
-def secured_station(tls: TlsHook | None) -> Station:
-    return Station(ThreadLink(tls=tls, compress=False))
-
-
-def test_megabytes_pass_both_ways_at_once_over_tls(server: RawServer, certificate: Path) -> None:
-    station = secured_station(trusting(certificate))
-    answering = TlsPeer(server, certificate)
-    station.open(secure(server))
-    peer = answering.upgraded()
+def connect(station: Station, server: TlsServer) -> RawPeer:
+    station.open(server.url(), tls=trusting())
+    peer = server.upgraded()
     station.next(LinkUp)
+    return peer
+
+
+def test_megabytes_pass_both_ways_at_once(station: Station, server: TlsServer) -> None:
+    peer = connect(station, server)
     sizes = [100_000 + number for number in range(12)]
     for size in sizes:
         station.send("s" * size)
@@ -119,17 +70,12 @@ def test_megabytes_pass_both_ways_at_once_over_tls(server: RawServer, certificat
     assert [len(station.next(FrameIn).text) for _ in sizes] == sizes
     assert received == sizes
     sender.join()
-    assert station.link.stop(WAIT_S)
 
 
 def test_records_that_tls_has_already_read_are_not_slept_on(
-    server: RawServer, certificate: Path
+    station: Station, server: TlsServer
 ) -> None:
-    station = secured_station(trusting(certificate))
-    answering = TlsPeer(server, certificate)
-    station.open(secure(server))
-    peer = answering.upgraded()
-    station.next(LinkUp)
+    peer = connect(station, server)
     peer.send(b"".join(frame(TEXT, f"[{number}]") for number in range(17)) + frame(PING))
     peer.send(frame(TEXT, "x" * 200_000) + frame(TEXT, "[last]"))
     seen = [station.next(FrameIn).text for _ in range(17)]
@@ -138,39 +84,151 @@ def test_records_that_tls_has_already_read_are_not_slept_on(
     assert len(station.next(FrameIn).text) == 200_000
     assert station.next(FrameIn).text == "[last]"
     assert peer.receive() == (PONG, b"")
-    assert station.link.stop(WAIT_S)
 
 
-def test_a_certificate_that_is_not_trusted_ends_the_attempt_before_the_password_leaves(
-    server: RawServer, certificate: Path
+def test_half_a_frame_holds_up_nothing_that_leaves(station: Station, server: TlsServer) -> None:
+    peer = connect(station, server)
+    whole = frame(TEXT, "[1]")
+    for byte in byte_by_byte(whole[:-1]):
+        peer.send(byte)
+    station.send("[2]")
+    assert peer.receive_text() == "[2]"
+    peer.send(whole[-1:])
+    assert station.next(FrameIn).text == "[1]"
+
+
+def test_a_csms_that_does_not_read_stops_neither_reading_nor_the_thread(
+    station: Station, server: TlsServer
 ) -> None:
-    def distrusting(sock: socket.socket, host: str) -> socket.socket:
-        return ssl.create_default_context().wrap_socket(sock, server_hostname=host)
+    peer = connect(station, server)
+    for _ in range(30):
+        station.send("s" * 100_000)
+    peer.send(frame(TEXT, "[1]"))
+    assert station.next(FrameIn).text == "[1]"
+    assert [len(peer.receive_text()) for _ in range(30)] == [100_000] * 30
 
-    station = secured_station(distrusting)
-    answering = TlsPeer(server, certificate)
-    station.open(secure(server))
+
+def test_both_ends_say_goodbye_on_every_layer(station: Station, server: TlsServer) -> None:
+    peer = connect(station, server)
+    assert isinstance(peer.sock, ssl.SSLSocket)
+    peer.sock.suppress_ragged_eofs = False
+    station.link.close(station.generation)
+    assert peer.receive_close() == 1000
+    peer.send(close_frame(1000))
+    assert peer.sock.recv(1) == b""  # a cut without close_notify would raise here
+    assert station.next(LinkDown).problem is LinkProblem.LOCAL
+
+
+def test_tls_that_ends_without_a_close_frame_is_an_end(station: Station, server: TlsServer) -> None:
+    peer = connect(station, server)
+    assert isinstance(peer.sock, ssl.SSLSocket)
+    peer.sock.setblocking(False)
+    with pytest.raises(ssl.SSLWantReadError):
+        peer.sock.unwrap()
     down = station.next(LinkDown)
-    assert down.problem is LinkProblem.TLS
-    assert f"localhost:{server.port}" in down.detail
-    assert answering.failed()
-    assert station.link.stop(WAIT_S)
+    assert (down.problem, down.tls) == (LinkProblem.CLOSED, None)
 
 
-def test_a_tls_handshake_without_an_answer_meets_the_deadline(
-    server: RawServer, certificate: Path
+@pytest.mark.parametrize("how", ["cut", "reset"])
+def test_a_connection_that_breaks_is_not_taken_for_a_tls_problem(
+    how: str, station: Station, server: TlsServer
 ) -> None:
-    station = secured_station(trusting(certificate))
-    station.open(secure(server), deadline_s=0.15)
-    peer = server.accept()
-    assert station.next(LinkDown).problem is LinkProblem.TIMEOUT
-    assert peer.sock.recv(4096)
-    assert peer.is_ended()
-    assert station.link.stop(WAIT_S)
+    peer = connect(station, server)
+    assert isinstance(peer.sock, ssl.SSLSocket)
+    if how == "reset":
+        peer.reset()
+    else:
+        peer.sock.close()
+    down = station.next(LinkDown)
+    assert down.problem in (LinkProblem.CLOSED, LinkProblem.RESET)
+    assert down.tls is None
 
 
-def test_a_station_without_tls_says_so(server: RawServer) -> None:
-    station = secured_station(None)
-    station.open(secure(server))
-    assert station.next(LinkDown).problem is LinkProblem.TLS
-    assert station.link.stop(WAIT_S)
+def test_records_that_do_not_decrypt_end_the_connection(
+    station: Station, server: TlsServer
+) -> None:
+    peer = connect(station, server)
+    with socket.socket(fileno=peer.sock.detach()) as plain:
+        plain.sendall(bytes.fromhex("1703030020") + b"\x55" * 32)
+        down = station.next(LinkDown)
+    assert (down.problem, down.tls) == (LinkProblem.TLS, None)
+
+
+# -- what only OpenSSL's own server can be told to do
+
+
+class OpensslServer:
+    """`openssl s_server`, steered by its standard input."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        openssl = shutil.which("openssl")
+        if openssl is None:
+            pytest.skip("there is no openssl command")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        chain, key = CSMS.save(folder)
+        command = (openssl, "s_server", "-accept", f"127.0.0.1:{self.port}", "-naccept", "1")
+        self._process = subprocess.Popen(
+            [*command, "-cert", str(chain), "-key", str(key), *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        self.read_until(b"ACCEPT\n")
+
+    def read(self, count: int = 1) -> bytes:
+        assert self._process.stdout is not None
+        data = self._process.stdout.read(count)
+        assert len(data) == count, data
+        return data
+
+    def read_until(self, words: bytes) -> bytes:
+        seen = b""
+        while not seen.endswith(words):
+            seen += self.read()
+        return seen
+
+    def upgrade(self) -> None:
+        key = re.search(rb"Sec-WebSocket-Key: (\S+)", self.read_until(b"\r\n\r\n"))
+        assert key is not None
+        accept = base64.b64encode(hashlib.sha1(key[1] + ACCEPT_SUFFIX).digest())
+        head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        fields = b"Sec-WebSocket-Protocol: ocpp2.0.1\r\nSec-WebSocket-Accept: " + accept
+        self.write(head + fields + b"\r\n\r\n")
+
+    def receive(self) -> bytes:
+        """A short text frame's payload, behind whatever openssl says of itself."""
+        self.read_until(bytes([0x80 | TEXT]))
+        length = self.read()[0] & 0x7F
+        mask, payload = self.read(4), self.read(length)
+        return bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+
+    def write(self, data: bytes) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(data)
+        self._process.stdin.flush()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.fixture
+def openssl_server(tmp_path: Path) -> Iterator[OpensslServer]:
+    server = OpensslServer(tmp_path, "-tls1_3")
+    yield server
+    server.close()
+
+
+def test_keys_are_changed_in_mid_connection_without_a_frame_lost(
+    station: Station, openssl_server: OpensslServer
+) -> None:
+    station.open(f"wss://localhost:{openssl_server.port}/ocpp/CS001", tls=trusting())
+    openssl_server.upgrade()
+    station.next(LinkUp)
+    for number in range(3):
+        openssl_server.write(b"K\n")  # new keys of its own, and the station's too, please
+        station.send(f"[{number}]")
+        assert openssl_server.receive() == b"[%d]" % number
+        openssl_server.write(frame(TEXT, f"[{number}]"))
+        assert station.next(FrameIn).text == f"[{number}]"
