@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,7 +98,7 @@ def options(parser: argparse.ArgumentParser) -> set[str]:
 def joulepost_words(line: str) -> list[str] | None:
     """What follows `joulepost` in a line of a shell block, up to the end of that command."""
     words = shlex.split(line, comments=True)
-    pairs = list(zip(words, words[1:], strict=False))
+    pairs = list(pairwise(words))
     starts = [
         at for at, (a, b) in enumerate(pairs) if Path(a).name == "joulepost" and b in COMMANDS
     ]
