@@ -1,8 +1,11 @@
 """Certification cases of block F, Remote Control."""
 
+import orjson
 import pytest
 
 from tests.conformance.states import Payload, Tool
+
+CALLRESULT = 3
 
 
 def trigger(tool: Tool, message: str, **evse: int) -> str:
@@ -11,7 +14,11 @@ def trigger(tool: Tool, message: str, **evse: int) -> str:
     if evse:
         request["evse"] = evse
     tool.inbox.clear()
-    return str(tool.csms.call("TriggerMessage", request)["status"])
+    before = len(tool.csms.frames)
+    answer = tool.csms.call("TriggerMessage", request)
+    sent = [orjson.loads(text) for _, way, text in tool.csms.frames[before:] if way == ">"]
+    assert sent[0][0] == CALLRESULT  # F06.FR.04: then the message
+    return str(answer["status"])
 
 
 # -- start and stop
