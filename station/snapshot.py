@@ -60,7 +60,7 @@ def _evse(station: "Station", evse: Evse) -> dict[str, Any]:
         "soc_percent": None if reading is None else reading.soc_percent,
         "bay_occupied": report.bay_occupied,
         "faults": sorted(str(fault.name) for fault in report.faults),
-        "authorized": station.transactions.grant_of(evse.id) is not None,
+        "authorized": station.transactions.grants.of(evse.id) is not None,
         "transaction_id": None if row is None else row.id,
         "connectors": [
             {

@@ -66,7 +66,7 @@ class Authorization:
         """C02: a start button is a token of type NoAuthorization, without text (C02.FR.01)."""
         evse_id = event.button.evse
         token = TokenRow(id_token="", type=IdTokenType.NO_AUTHORIZATION)
-        grant = self._context.transactions.grant_of(evse_id)
+        grant = self._context.transactions.grants.of(evse_id)
         if event.button.kind is ButtonKind.STOP:
             if grant is not None:
                 self._stop(grant, Reason.LOCAL, None)
@@ -105,16 +105,16 @@ class Authorization:
     def _running(self, shown: Shown) -> GrantRow | None:
         """The authorisation that this token may want to end."""
         transactions = self._context.transactions
-        same = [grant for grant in transactions.grants() if grant.token == shown.token]
+        same = [grant for grant in transactions.grants.all() if grant.token == shown.token]
         if shown.evse_id is not None:
-            here = transactions.grant_of(shown.evse_id)
+            here = transactions.grants.of(shown.evse_id)
             floating = [grant for grant in same if grant.evse_id is None]
             return here or next(iter(floating), None)
         if same:
             return same[-1]
         if transactions.candidate() is not None or self._has_free_evse():
             return None
-        running = transactions.grants()
+        running = transactions.grants.all()
         return running[0] if len(running) == 1 else None
 
     def _refusal(self, shown: Shown) -> str | None:
@@ -125,7 +125,7 @@ class Authorization:
         ):
             return "the CSMS has not accepted the station"
         if shown.evse_id is None:
-            if transactions.candidate() is None and transactions.grant_of(None) is not None:
+            if transactions.candidate() is None and transactions.grants.of(None) is not None:
                 return "another driver is asked to plug in"
             if not self._has_free_evse() and transactions.candidate() is None:
                 return "every EVSE is in use"
@@ -133,7 +133,7 @@ class Authorization:
         evse = self._context.evses.get(shown.evse_id)
         if not evse.accepts_transactions:
             return f"EVSE {evse.id} is out of service"
-        if transactions.kept_lock(evse.id) is not None:  # E09.FR.03: only its owner gets it
+        if transactions.grants.kept_lock(evse.id) is not None:  # E09.FR.03: only its owner gets it
             return f"EVSE {evse.id} keeps the cable of another driver"
         row = transactions.on_evse(evse.id)
         if row is not None and row.token is not None and row.token != shown.token:  # C01.FR.23
@@ -180,7 +180,8 @@ class Authorization:
 
     def _stop_by_group(self, shown: Shown, running: GrantRow, info: IdTokenInfo) -> None:
         current = next(
-            (each for each in self._context.transactions.grants() if each.id == running.id), None
+            (each for each in self._context.transactions.grants.all() if each.id == running.id),
+            None,
         )
         group = "" if info.group_id_token is UNSET else info.group_id_token.id_token
         if current is not None and group and group == self._group(current):
@@ -207,7 +208,7 @@ class Authorization:
         if evse_ids and evse is not None and evse.id not in evse_ids:  # C01.FR.21
             log.info("the token is not allowed on EVSE %d", evse.id)
             return
-        if evse is not None and self._context.transactions.grant_of(evse.id) is not None:
+        if evse is not None and self._context.transactions.grants.of(evse.id) is not None:
             return
         remote = shown.remote_start_id is not None
         trigger = TriggerReason.REMOTE_START if remote else TriggerReason.AUTHORIZED
@@ -242,7 +243,7 @@ class Authorization:
     def _kept_lock(self, shown: Shown) -> int | None:
         """The EVSE whose cable was kept for the owner of this token."""
         for evse in self._context.evses:
-            kept = self._context.transactions.kept_lock(evse.id)
+            kept = self._context.transactions.grants.kept_lock(evse.id)
             here = shown.evse_id in (None, evse.id)
             if kept is not None and here and kept.token == shown.token:
                 return evse.id

@@ -61,7 +61,7 @@ class RemoteControl:
         if row is None:  # F03.FR.08
             return _stop_rejected("TxNotFound")
         cause = Cause(trigger=TriggerReason.REMOTE_STOP, reason=Reason.REMOTE)
-        grant = transactions.grant_of(row.evse_id)
+        grant = transactions.grants.of(row.evse_id)
         if row.stop is None and grant is not None:
             transactions.stop(grant, cause)  # F03.FR.02, F03.FR.03
         elif row.stop is None:
@@ -105,7 +105,7 @@ class RemoteControl:
         statuses = [evse.connector_status(c.id) for c in evse.description.connectors]
         if all(status in OUT_OF_SERVICE for status in statuses):
             return False
-        return evse.accepts_transactions and self._context.transactions.grant_of(evse.id) is None
+        return evse.accepts_transactions and self._context.transactions.grants.of(evse.id) is None
 
 
 OUT_OF_SERVICE = frozenset({ConnectorStatus.UNAVAILABLE, ConnectorStatus.FAULTED})

@@ -179,7 +179,7 @@ class Resets:
         transactions = self._context.transactions
         if evse_id:
             return not transactions.is_free(evse_id)
-        return bool(transactions.all() or transactions.grants())
+        return bool(transactions.all() or transactions.grants.all())
 
     def _on_status(self, event: ConnectorStatusChanged) -> None:
         if event.status == ConnectorStatus.AVAILABLE and self._rows.all():

@@ -5,8 +5,8 @@ from typing import TypeVar
 from msgspec import UNSET, UnsetType
 
 from station.charging.rows import Cause, TokenRow, TransactionRow
+from station.charging.steps import TransactionStep
 from station.charging.transaction import TxPoint
-from station.charging.transactions import TransactionStep
 from station.context import Context
 from station.ocpp.messages.common import (
     EVSE,
@@ -110,7 +110,7 @@ class TransactionEvents:
 
     def _refused(self, row: TransactionRow) -> None:
         context = self._context
-        grant = context.transactions.grant_of(row.evse_id)
+        grant = context.transactions.grants.of(row.evse_id)
         if grant is None:
             return
         cause = Cause(trigger=TriggerReason.DEAUTHORIZED, reason=Reason.DE_AUTHORIZED)

@@ -1,8 +1,11 @@
 """Variables that decide when transactions start, end and go on: TxCtrlr and its neighbours."""
 
+from collections.abc import Callable
+
+from msgspec import Struct
+
 from hal.api import BoardDescription, CableKind
 from station.charging.transaction import Points, TxPoint
-from station.charging.transactions import Policy
 from station.device_model import (
     INVALID_VALUE,
     Boolean,
@@ -40,6 +43,17 @@ UNLOCK_ON_EV_SIDE_DISCONNECT = Variable(
     "OCPPCommCtrlr", "UnlockOnEVSideDisconnect", Boolean(), default=True
 )
 AUTH_ENABLED = Variable("AuthCtrlr", "Enabled", Boolean(), default=True)
+
+
+class Policy(Struct, frozen=True):
+    """The variables that decide about transactions, read when they are needed."""
+
+    start_points: Callable[[], Points]
+    stop_points: Callable[[], Points]
+    connection_timeout_s: Callable[[], int]
+    stop_on_ev_side_disconnect: Callable[[], bool]
+    unlock_on_ev_side_disconnect: Callable[[], bool]
+    authorization_needed: Callable[[], bool]
 
 
 class ChargingVariables:

@@ -8,28 +8,25 @@ contactor is open, so that the last meter value is the true one.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 
 import msgspec
-from msgspec import Struct
 
 from station.charging.evses import Evse, Evses
+from station.charging.grants import Grants
+from station.charging.policy import Policy
 from station.charging.queries import Queries
 from station.charging.rows import (
-    GRANTS,
     IDLE,
-    KEPT_LOCKS,
     TRANSACTIONS,
     Cause,
     GrantRow,
     IdleRow,
-    KeptLockRow,
     TokenRow,
     TransactionRow,
 )
+from station.charging.steps import Change, reason_of, take_step, trigger_of
 from station.charging.transaction import (
     Facts,
-    Points,
     TxPoint,
     ends,
     ends_with_authorization,
@@ -39,7 +36,6 @@ from station.clock import Clock
 from station.events import EventBus, EvseFreed, TransactionEnded, TransactionStarted
 from station.ocpp.messages.common import MeterValue
 from station.ocpp.messages.transactions import (
-    ChargingState,
     Reason,
     TransactionEvent,
     TriggerReason,
@@ -51,43 +47,6 @@ OPEN_WAIT_S = 10.0
 """Longest wait for the contactor to open before a stopped transaction ends all the same."""
 NOT_SEEN_WAIT_S = 5.0
 """For how long a time-out that passed while nobody ran waits for the board's first report."""
-STATE_TOLD = frozenset(
-    {TriggerReason.CHARGING_STATE_CHANGED, TriggerReason.DEAUTHORIZED, TriggerReason.TRIGGER}
-)
-"""With these triggers an event tells the charging state, changed or not (F06.FR.07, E05.FR.09)."""
-
-
-class TransactionStep(Struct, frozen=True):
-    """One event of a transaction, before functional block E makes a message of it."""
-
-    kind: TransactionEvent
-    trigger: TriggerReason
-    at: datetime
-    row: TransactionRow
-    seq_no: int
-    charging_state: ChargingState | None
-    evse: tuple[int, int | None] | None = None
-    token: TokenRow | None = None
-    remote_start_id: int | None = None
-    reservation_id: int | None = None
-    stopped_reason: Reason | None = None
-    phases: int | None = None
-    begin: bool = False
-    """Carries the values for context Transaction.Begin."""
-    meter_values: Sequence[MeterValue] = ()
-    charged_s: int = 0
-    """For how long energy has flowed so far."""
-
-
-class Policy(Struct, frozen=True):
-    """The variables that decide about transactions, read when they are needed."""
-
-    start_points: Callable[[], Points]
-    stop_points: Callable[[], Points]
-    connection_timeout_s: Callable[[], int]
-    stop_on_ev_side_disconnect: Callable[[], bool]
-    unlock_on_ev_side_disconnect: Callable[[], bool]
-    authorization_needed: Callable[[], bool]
 
 
 class Transactions:
@@ -107,10 +66,9 @@ class Transactions:
     ) -> None:
         self._reactor, self._clock, self._events, self._evses = reactor, clock, events, evses
         self._queries, self._new_id, self._policy = queries, new_id, policy
-        self._grants = store.table(GRANTS)
+        self.grants = Grants(reactor, clock, store, policy.connection_timeout_s)
+        self.grants.on_timeout = self._connection_timeout
         self._rows = store.table(TRANSACTIONS)
-        self._kept_locks = store.table(KEPT_LOCKS)
-        self._timeouts: dict[str, Timer] = {}
         self._open_waits: dict[str, Timer] = {}
         self._idle = store.table(IDLE)
         self._signed: set[int] = set()
@@ -123,8 +81,6 @@ class Transactions:
         """What ends it otherwise."""
         for evse in evses:
             evse.on_settled = self.evse_changed
-        for grant in self._grants.all():
-            self._arm_timeout(grant)
 
     # -- looking
 
@@ -140,22 +96,9 @@ class Transactions:
     def floating(self) -> TransactionRow | None:
         return next((row for row in self._rows.all() if row.evse_id is None), None)
 
-    def grant_of(self, evse_id: int | None) -> GrantRow | None:
-        return next((grant for grant in self._grants.all() if grant.evse_id == evse_id), None)
-
-    def grants(self) -> list[GrantRow]:
-        return self._grants.all()
-
-    def kept_lock(self, evse_id: int) -> KeptLockRow | None:
-        return self._kept_locks.get(str(evse_id))
-
     def is_free(self, evse_id: int) -> bool:
         """No transaction and no authorisation on this EVSE."""
-        return self.on_evse(evse_id) is None and self.grant_of(evse_id) is None
-
-    def is_open_to_anyone(self, evse_id: int) -> bool:
-        """Nobody is authorised here, and nobody's cable is kept."""
-        return self.grant_of(evse_id) is None and self.kept_lock(evse_id) is None
+        return self.on_evse(evse_id) is None and self.grants.of(evse_id) is None
 
     def candidate(self, allowed: Sequence[int] = ()) -> Evse | None:
         """The EVSE that a driver at the station's own reader must mean: plugged in last."""
@@ -163,7 +106,7 @@ class Transactions:
             evse
             for evse in self._evses
             if (not allowed or evse.id in allowed)  # C01.FR.21
-            and self.is_open_to_anyone(evse.id)
+            and self.grants.is_open_to_anyone(evse.id)
             and (self._is_connected(evse) or self.on_evse(evse.id))
             and evse.accepts_transactions
         ]
@@ -191,19 +134,19 @@ class Transactions:
             remote_start_id=remote_start_id,
             evse_ids=evse_ids,
         )
-        self._grants.put(grant)
+        self.grants.put(grant)
         if evse_id is None or not self._is_connected(self._evses.get(evse_id)):
-            self._arm_timeout(grant)
+            self.grants.arm(grant)
         if evse_id is None:
             self._evaluate_floating(cause)
         else:
-            self._kept_locks.delete(str(evse_id))
+            self.grants.release_lock(evse_id)
             self._evaluate(self._evses.get(evse_id), cause)
 
     def stop(self, grant: GrantRow, cause: Cause) -> None:
         """End an authorisation; energy first, then the transaction if that ends it."""
         if grant.evse_id is None:
-            self._drop_grant(grant)
+            self.grants.drop(grant)
             self._evaluate_floating(cause)
             return
         evse = self._evses.get(grant.evse_id)
@@ -213,7 +156,7 @@ class Transactions:
             self._wait_for_open(row.id)
             self._derive(evse)
             return
-        self._drop_grant(grant)
+        self.grants.drop(grant)
         self._evaluate(evse, cause)
 
     def end(self, row: TransactionRow, cause: Cause) -> None:
@@ -243,7 +186,7 @@ class Transactions:
 
     def release_lock(self, evse_id: int) -> None:
         """The owner of a kept cable has presented the token (E09.FR.03, E10.FR.01)."""
-        self._kept_locks.delete(str(evse_id))
+        self.grants.release_lock(evse_id)
         self._derive(self._evses.get(evse_id))
 
     def reserve_next(self, transaction_id: str, reservation_id: int) -> None:
@@ -259,7 +202,8 @@ class Transactions:
         row = self._rows.get(transaction_id)
         if row is None or row.stop is not None:
             return
-        self._emit(row, TransactionEvent.UPDATED, trigger, self._facts_of(row), None, values)
+        change = Change(TransactionEvent.UPDATED, trigger, meter_values=values)
+        self._emit(row, change, self._facts_of(row))
 
     def note_signed(self, evse_id: int) -> None:
         """A signed meter value was obtained for this EVSE (start point DataSigned)."""
@@ -278,7 +222,7 @@ class Transactions:
         was = self._before(evse)
         if connected and not was.connected:
             self._bind_floating(evse)
-            self._disarm(self.grant_of(evse.id))
+            self.grants.disarm(self.grants.of(evse.id))
         row = self.on_evse(evse.id)
         if cause is not None and cause.forced and row is not None and row.stop is None:
             self.end(row, cause)
@@ -330,13 +274,12 @@ class Transactions:
         self._cancel_open_wait(row.id)
         row = replace(row, stop=None)
         self._rows.put(row)
-        grant = self.grant_of(evse.id)
-        if grant is not None:
-            self._drop_grant(grant)
+        grant = self.grants.of(evse.id)
+        self.grants.drop(grant)
         return cause, row
 
     def _start(self, evse: Evse, now: Facts, before: Facts, cause: Cause | None) -> None:
-        grant = self.grant_of(evse.id)
+        grant = self.grants.of(evse.id)
         row = TransactionRow(
             id=self._new_id(),
             started_at=self._clock.utc(),
@@ -352,16 +295,17 @@ class Transactions:
         row = self._track_charging(row, before, now)
         phases = self._phases(evse, row, now)  # E02.FR.18: energy may flow already
         row = replace(row, phases=phases)
-        trigger = _trigger(before, now, cause) or TriggerReason.CHARGING_STATE_CHANGED
+        trigger = trigger_of(before, now, cause) or TriggerReason.CHARGING_STATE_CHANGED
         self._rows.put(row)
         self._derive(evse)
-        self._emit(row, TransactionEvent.STARTED, trigger, self._facts(evse), phases, begin=True)
+        change = Change(TransactionEvent.STARTED, trigger, phases=phases, begin=True)
+        self._emit(row, change, self._facts(evse))
         self._events.publish(TransactionStarted(row.id, evse.id))
 
     def _continue(
         self, evse: Evse, row: TransactionRow, before: Facts, now: Facts, cause: Cause | None
     ) -> None:
-        grant = self.grant_of(evse.id)
+        grant = self.grants.of(evse.id)
         if now.authorized and not before.authorized and grant is not None:
             row = self._with_token(row, grant)
         elif before.authorized and not now.authorized and cause is not None:
@@ -369,38 +313,35 @@ class Transactions:
         if evse.report.connector is not None and row.connector_id is None and now.connected:
             row = replace(row, connector_id=evse.report.connector, evse_owed=True)
         row = self._track_charging(row, before, now)
-        trigger = _trigger(before, now, cause)
+        trigger = trigger_of(before, now, cause)
         if trigger is None and str(now.charging_state) != row.state:
             trigger = TriggerReason.CHARGING_STATE_CHANGED
         phases = self._phases(evse, row, now)
         if trigger is None and row.remote_start_owed is None and phases == row.phases:
             self._rows.put(replace(row, facts=now))
             return
-        begin = row.begin_owed and now.drawing  # E03.FR.11
-        self._emit(
-            replace(row, phases=phases),
+        change = Change(
             TransactionEvent.UPDATED,
             trigger or TriggerReason.CHARGING_STATE_CHANGED,
-            now,
-            phases if phases != row.phases else None,
-            begin=begin,
+            phases=phases if phases != row.phases else None,
+            begin=row.begin_owed and now.drawing,  # E03.FR.11
         )
+        self._emit(replace(row, phases=phases), change, now)
 
     def _finish(
         self, evse: Evse, row: TransactionRow, before: Facts, now: Facts, cause: Cause | None
     ) -> None:
         row = self._track_charging(row, before, now)
-        grant = self.grant_of(evse.id)
+        grant = self.grants.of(evse.id)
         if cause is not None and cause.token is not None:
             row = replace(row, token_owed=cause.token)
-        trigger = _trigger(before, now, cause) or TriggerReason.CHARGING_STATE_CHANGED
+        trigger = trigger_of(before, now, cause) or TriggerReason.CHARGING_STATE_CHANGED
         if cause is not None and (cause.forced or before.authorized):
             trigger = cause.trigger
-        reason = cause.reason if cause is not None else row.reason or _reason(before, now)
-        if grant is not None:
-            self._drop_grant(grant)
+        reason = cause.reason if cause is not None else row.reason or reason_of(before, now)
+        self.grants.drop(grant)
         now = msgspec.structs.replace(now, authorized=False)
-        self._emit(row, TransactionEvent.ENDED, trigger, now, None, reason=reason)
+        self._emit(row, Change(TransactionEvent.ENDED, trigger, reason=reason), now)
         self._forget(row)
         self._note_idle(evse, now)
         if reason is Reason.DE_AUTHORIZED and row.token is not None:
@@ -409,66 +350,19 @@ class Transactions:
         self._events.publish(TransactionEnded(row.id, evse.id, reason))
         self._events.publish(EvseFreed(evse.id))
 
-    def _emit(
-        self,
-        row: TransactionRow,
-        kind: TransactionEvent,
-        trigger: TriggerReason,
-        now: Facts,
-        phases: int | None,
-        values: Sequence[MeterValue] = (),
-        *,
-        begin: bool = False,
-        reason: Reason | None = None,
-    ) -> None:
-        """Pay what is owed, number the event, commit the row and tell block E."""
-        state = now.charging_state
-        if row.remote_start_owed is not None and kind is not TransactionEvent.ENDED:
-            trigger = TriggerReason.REMOTE_START  # F02.FR.21
-        asked = trigger is TriggerReason.TRIGGER  # one event for each EVSE: say whose it is
-        tell_evse = (row.evse_owed or asked) and row.evse_id is not None  # E01.FR.16
-        first = kind is TransactionEvent.STARTED
-        tell_state = first or str(state) != row.state or trigger in STATE_TOLD
-        begin = begin and row.evse_id is not None
-        # Told once the EVSE is known, and again when charging starts (E01.FR.17, E03.FR.11).
-        tell_begin = begin or (row.begin_owed and row.evse_owed and row.evse_id is not None)
-        paid = replace(
-            row,
-            next_seq=row.next_seq + 1,
-            facts=now,
-            state=str(state),
-            token_owed=None,
-            remote_start_owed=None,
-            reservation_owed=None,
-            evse_owed=row.evse_owed and not tell_evse,
-            begin_owed=(row.begin_owed or first) and not begin,
-        )
-        if kind is not TransactionEvent.ENDED:
-            self._rows.put(paid)
-        step = TransactionStep(
-            kind=kind,
-            trigger=trigger,
-            at=self._clock.utc(),
-            row=paid,
-            seq_no=row.next_seq,
-            charging_state=state if tell_state else None,
-            evse=(row.evse_id, row.connector_id) if tell_evse and row.evse_id else None,
-            token=row.token_owed,  # E01.FR.10
-            remote_start_id=row.remote_start_owed,
-            reservation_id=row.reservation_owed,
-            stopped_reason=reason,
-            phases=phases,
-            begin=tell_begin,
-            meter_values=values,
-            charged_s=int(self._charged_s(paid, self._drawing_since.get(row.id))),
-        )
+    def _emit(self, row: TransactionRow, change: Change, now: Facts) -> None:
+        """Commit the step and tell block E."""
+        charged_s = self._charged_s(row, self._drawing_since.get(row.id))
+        step = take_step(row, change, now, self._clock.utc(), charged_s)
+        if step.kind is not TransactionEvent.ENDED:
+            self._rows.put(step.row)
         self._events.publish(step)
 
     # -- floating authorisations and transactions
 
     def _evaluate_floating(self, cause: Cause) -> None:
         """A floating grant came or went: only `Authorized` can start or end anything here."""
-        row, grant = self.floating(), self.grant_of(None)
+        row, grant = self.floating(), self.grants.of(None)
         if grant is not None and row is None:
             if TxPoint.AUTHORIZED in self._policy.start_points():
                 started = TransactionRow(
@@ -476,31 +370,35 @@ class Transactions:
                 )
                 row = self._with_token(started, grant)
                 now = Facts(authorized=True)
-                self._emit(row, TransactionEvent.STARTED, cause.trigger, now, None)
+                self._emit(row, Change(TransactionEvent.STARTED, cause.trigger), now)
                 self._events.publish(TransactionStarted(row.id, None))
         elif row is not None and grant is None:
             self._finish_floating(row, cause)
 
     def _finish_floating(self, row: TransactionRow, cause: Cause) -> None:
-        grant = self.grant_of(None)
-        if grant is not None:
-            self._drop_grant(grant)
+        grant = self.grants.of(None)
+        self.grants.drop(grant)
         row = replace(row, token_owed=cause.token or row.token_owed)
-        self._emit(row, TransactionEvent.ENDED, cause.trigger, Facts(), None, reason=cause.reason)
+        change = Change(TransactionEvent.ENDED, cause.trigger, reason=cause.reason)
+        self._emit(row, change, Facts())
         self._forget(row)
         self._events.publish(TransactionEnded(row.id, None, cause.reason))
 
     def _bind_floating(self, evse: Evse) -> None:
         """A cable was plugged in: the authorisation that waited for one belongs here now."""
-        grant = self.grant_of(None)
-        if grant is None or not self.is_open_to_anyone(evse.id) or not evse.accepts_transactions:
+        grant = self.grants.of(None)
+        if (
+            grant is None
+            or not self.grants.is_open_to_anyone(evse.id)
+            or not evse.accepts_transactions
+        ):
             return
         if grant.evse_ids and evse.id not in grant.evse_ids:  # C01.FR.21
             return
         row = self.floating()
         if row is not None and self.on_evse(evse.id) is not None:
             return  # a transaction runs here already; the other one waits for its own cable
-        self._grants.put(replace(grant, evse_id=evse.id))
+        self.grants.put(replace(grant, evse_id=evse.id))
         if row is not None:
             self._rows.put(
                 replace(row, evse_id=evse.id, connector_id=evse.report.connector, evse_owed=True)
@@ -511,71 +409,47 @@ class Transactions:
 
     def _lost_ev(self, evse: Evse) -> bool:
         """E09, E10: the EV end is out; True when the transaction has been dealt with."""
-        grant, row = self.grant_of(evse.id), self.on_evse(evse.id)
+        grant, row = self.grants.of(evse.id), self.on_evse(evse.id)
         if grant is None or row is None:
             if grant is not None:
-                self._arm_timeout(replace(grant, at=self._clock.utc()))
+                self.grants.arm(self.grants.count_from_now(grant))
             return False
         stops = self._policy.stop_on_ev_side_disconnect()
         if stops or ends(row.facts, self._facts(evse), self._policy.stop_points()):
             if evse.report.plugged and not self._policy.unlock_on_ev_side_disconnect():
                 self._keep_lock(evse, row)  # E09.FR.03, E10.FR.01
         if stops:  # E09.FR.01
-            self._drop_grant(grant)
+            self.grants.drop(grant)
             cause = Cause(
                 trigger=TriggerReason.EV_COMMUNICATION_LOST, reason=Reason.EV_DISCONNECTED
             )
             self._evaluate(evse, cause)
             return True
-        again = replace(grant, at=self._clock.utc())
-        self._grants.put(again)
+        again = self.grants.count_from_now(grant)
         if evse.report.plugged:  # E10.FR.01: the cable stays locked, however long it takes
-            self._disarm(again)
+            self.grants.disarm(again)
         else:  # E10.FR.02: a fixed cable must come back in time
-            self._arm_timeout(again)
+            self.grants.arm(again)
         return False
 
     def _keep_lock(self, evse: Evse, row: TransactionRow) -> None:
-        if row.token is not None and evse.report.locked:
-            self._kept_locks.put(
-                KeptLockRow(evse_id=evse.id, token=row.token, group_id_token=row.group_id_token)
-            )
+        if evse.report.locked:
+            self.grants.keep_lock(evse.id, row)
 
     # -- timeouts
 
-    def _arm_timeout(self, grant: GrantRow) -> None:
-        """EVConnectionTimeOut counts from the grant (C01.FR.26, E03.FR.05)."""
-        self._disarm(grant)
-        elapsed = (self._clock.utc() - grant.at) / timedelta(seconds=1)
-        wait_s = self._policy.connection_timeout_s() - min(max(0.0, elapsed), 86400.0)
-        self._arm(grant.id, max(0.0, wait_s))
-
-    def _arm(self, grant_id: str, wait_s: float) -> None:
-        self._timeouts[grant_id] = self._reactor.call_later(
-            wait_s, self._connection_timeout, grant_id, source="transactions"
-        )
-
-    def _disarm(self, grant: GrantRow | None) -> None:
-        timer = self._timeouts.pop(grant.id, None) if grant is not None else None
-        if timer is not None:
-            timer.cancel()
-
-    def _connection_timeout(self, grant_id: str) -> None:
-        self._timeouts.pop(grant_id, None)
-        grant = self._grants.get(grant_id)
-        if grant is None:
-            return
+    def _connection_timeout(self, grant: GrantRow) -> None:
         if grant.evse_id is not None:
             evse = self._evses.get(grant.evse_id)
             if not evse.seen:  # the process has just begun: the board knows best
-                self._arm(grant.id, NOT_SEEN_WAIT_S)
+                self.grants.arm_in(grant, NOT_SEEN_WAIT_S)
                 return
             if self._is_connected(evse):
                 return
         cause = Cause(trigger=TriggerReason.EV_CONNECT_TIMEOUT, reason=Reason.TIMEOUT)
         if TxPoint.PARKING_BAY_OCCUPANCY not in self._policy.stop_points():  # E03.FR.05, FR.15
             cause = replace(cause, forced=True)
-        self._drop_grant(grant)
+        self.grants.drop(grant)
         if grant.evse_id is None:
             self._evaluate_floating(cause)
         else:
@@ -619,12 +493,12 @@ class Transactions:
             self._idle.put(IdleRow(evse_id=evse.id, facts=now))
 
     def _facts(self, evse: Evse) -> Facts:
-        authorized = self.grant_of(evse.id) is not None or not self._policy.authorization_needed()
+        authorized = self.grants.of(evse.id) is not None or not self._policy.authorization_needed()
         return evse.facts(authorized=authorized, signed=evse.id in self._signed)
 
     def _facts_of(self, row: TransactionRow) -> Facts:
         if row.evse_id is None:
-            return Facts(authorized=self.grant_of(None) is not None)
+            return Facts(authorized=self.grants.of(None) is not None)
         return self._facts(self._evses.get(row.evse_id))
 
     def _is_connected(self, evse: Evse) -> bool:
@@ -632,14 +506,14 @@ class Transactions:
 
     def _derive(self, evse: Evse) -> None:
         """What the EVSE should do, from grant, transaction and lock."""
-        row, grant = self.on_evse(evse.id), self.grant_of(evse.id)
+        row, grant = self.on_evse(evse.id), self.grants.of(evse.id)
         allowed = grant is not None or not self._policy.authorization_needed()
         reaching = row is None and TxPoint.ENERGY_TRANSFER in self._policy.start_points()
         going = row is not None and row.stop is None and not row.suspended
         evse.wants_energy = allowed and (going or reaching) and not self.held(evse)
         in_use = evse.is_occupied and allowed and (row is None or row.stop is None)
         evse.holds_lock = (
-            in_use or evse.report.contactor_closed or self.kept_lock(evse.id) is not None
+            in_use or evse.report.contactor_closed or self.grants.kept_lock(evse.id) is not None
         )
         evse.derive()
         self._evses.keep_renewing()
@@ -661,10 +535,6 @@ class Transactions:
             suspended=False,
             reason=None,
         )
-
-    def _drop_grant(self, grant: GrantRow) -> None:
-        self._disarm(grant)
-        self._grants.delete(grant.id)
 
     def _forget(self, row: TransactionRow) -> None:
         self._cancel_open_wait(row.id)
@@ -693,31 +563,3 @@ class Transactions:
 
 
 replace = msgspec.structs.replace
-
-
-def _trigger(before: Facts, now: Facts, cause: Cause | None) -> TriggerReason | None:
-    """The most specific reason for what changed (E02.FR.17); None if only the state did."""
-    if now.connected and not before.connected:
-        return TriggerReason.CABLE_PLUGGED_IN
-    if before.connected and not now.connected:
-        return TriggerReason.EV_COMMUNICATION_LOST
-    if cause is not None and (now.authorized != before.authorized or cause.forced):
-        return cause.trigger
-    if now.bay and not before.bay:
-        return TriggerReason.EV_DETECTED
-    if before.bay and not now.bay:
-        return TriggerReason.EV_DEPARTED
-    if now.signed and not before.signed:
-        return TriggerReason.SIGNED_DATA_RECEIVED
-    if cause is not None and now.charging_state != before.charging_state:
-        return cause.trigger
-    return None
-
-
-def _reason(before: Facts, now: Facts) -> Reason:
-    """Why a transaction ended when nobody asked for it (E07.FR.06)."""
-    if before.connected and not now.connected:
-        return Reason.EV_DISCONNECTED
-    if before.drawing and not now.drawing and now.connected:
-        return Reason.STOPPED_BY_EV
-    return Reason.LOCAL

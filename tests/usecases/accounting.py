@@ -33,7 +33,7 @@ def assert_at_rest(station: VirtualStation) -> None:
     core = station.station
     assert core.outbox.transaction_rows == 0, core.outbox.counts()
     assert core.transactions.all() == []
-    assert core.transactions.grants() == []
+    assert core.transactions.grants.all() == []
     told = {
         (status["evseId"], status["connectorId"]): status["connectorStatus"]
         for status in station.csms.of("StatusNotification")

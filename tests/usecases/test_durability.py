@@ -108,7 +108,7 @@ Step = tuple[float, Callable[[VirtualStation], object]]
 
 def card(station: VirtualStation, *, wants: bool) -> None:
     """The driver presents the card, unless the station already does what it is for."""
-    if (station.station.transactions.grant_of(1) is not None) is not wants:
+    if (station.station.transactions.grants.of(1) is not None) is not wants:
         station.sim.token(CARD, evse=1)
 
 

@@ -27,7 +27,7 @@ def is_closed(station: VirtualStation, evse: int) -> bool:
 
 def finish(station: VirtualStation) -> None:
     for evse, token in ((1, TOKEN), (2, "04FFFFFF")):
-        if station.station.transactions.grant_of(evse) is not None:
+        if station.station.transactions.grants.of(evse) is not None:
             station.sim.token(token, evse=evse)
         station.advance(10)
         if station.world.evses[evse].connected:
