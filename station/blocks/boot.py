@@ -73,11 +73,11 @@ class Boot:
         if local_first and clock.trust is Trust.LOCAL:
             return
         step_s = (moment - clock.utc()).total_seconds()
-        if abs(step_s) < STEP_WORTH_A_WORD_S and clock.trust is not Trust.NONE:
-            # The answer's way may have taken as long: a step back would misdate what follows.
-            moment, step_s = clock.utc(), 0.0
-            if clock.trust is Trust.CSMS:
-                return
+        small = abs(step_s) < STEP_WORTH_A_WORD_S
+        if small and clock.trust is Trust.CSMS:
+            return  # the answer's way takes longer than that
+        if small and clock.trust is Trust.LOCAL:
+            moment, step_s = clock.utc(), 0.0  # confirmed; a step back would misdate what follows
         clock.set_utc(moment, Trust.CSMS)
         if abs(step_s) >= STEP_WORTH_A_WORD_S:
             log.info("the clock was set by the CSMS, %+.0f s", step_s)
