@@ -100,15 +100,17 @@ class VirtualReactor(Reactor):
 class InlineLane:
     """A lane that works at once and reports after a seeded latency."""
 
-    def __init__(self, reactor: Reactor, rng: random.Random) -> None:
-        self._reactor, self._rng = reactor, rng
+    def __init__(
+        self, reactor: Reactor, rng: random.Random, latency_s: tuple[float, float] = (0.0005, 0.005)
+    ) -> None:
+        self._reactor, self._rng, self._latency_s = reactor, rng, latency_s
 
     def submit(self, job: Callable[[], T], on_done: Callable[[T | BaseException], Any]) -> None:
         try:
             result: T | BaseException = job()
         except Exception as error:  # noqa: BLE001 - a lane hands every failure to its caller
             result = error
-        self._reactor.call_later(self._rng.uniform(0.0005, 0.005), on_done, result)
+        self._reactor.call_later(self._rng.uniform(*self._latency_s), on_done, result)
 
     def stop(self, timeout_s: float) -> bool:
         return True
@@ -140,6 +142,7 @@ class VirtualStation:
         self.world = World(self.description, self.reactor.at)
         self.disk = disk or MemoryDisk()
         self.keys = MemoryKeys()
+        self.lane_latency_s = 0.0005, 0.005
         self.csms = FakeCsms(self.reactor, self.rng, lambda: self.utc)
         self.identity, self._resumption = identity, tx_resumption
         self._variables = tuple(_preset(key, value) for key, value in (variables or {}).items())
@@ -173,7 +176,7 @@ class VirtualStation:
             rng=self.rng,
             new_id=lambda: str(uuid.UUID(int=self.rng.getrandbits(128), version=4)),
             boot_id=f"boot-{self._boots}",
-            lane=lambda _: InlineLane(self.reactor, self.rng),
+            lane=lambda _: InlineLane(self.reactor, self.rng, self.lane_latency_s),
         )
         config = StationConfig(
             station=StationSection(
