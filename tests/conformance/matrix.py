@@ -139,6 +139,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     failed = [each.case.id for each in judged if each.result is Result.FAILED]
     if failed:
         print(f"\nfailed: {', '.join(failed)}")
+    others = [test for test, outcome in outcomes.items() if outcome is Outcome.FAILED]
+    if others:
+        print("\ntests that did not pass:", *others, sep="\n  ")
     write(ROOT / "docs" / "conformance.md", document(judged), print)
     if options.status is not None:
         passed = [each.case.id for each in judged if each.result is Result.PASSED]
