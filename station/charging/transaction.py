@@ -65,8 +65,7 @@ class Facts(msgspec.Struct, frozen=True):
                 return self.signed
             case TxPoint.POWER_PATH_CLOSED:  # E01.FR.05, E06.FR.06
                 return self.connected and self.authorized
-            case TxPoint.ENERGY_TRANSFER:  # E01.FR.06, E06.FR.07
-                return self.drawing
+        return self.drawing  # ENERGY_TRANSFER: E01.FR.06, E06.FR.07
 
 
 Points = frozenset[TxPoint]
