@@ -29,7 +29,7 @@ def run_day(station: VirtualStation) -> None:
             station.advance(PLUGGED_BEFORE_S)
             station.sim.token(_token(charge, evse.id), evse=evse.id)
             station.advance(PLUGGED_BEFORE_S)
-        station.advance(CHARGE_S - PLUGGED_BEFORE_S * 2 * (len(station.description.evses) - 1))
+        station.advance(CHARGE_S - PLUGGED_BEFORE_S * (2 * len(station.description.evses) - 1))
         for evse in station.description.evses:
             station.sim.token(_token(charge, evse.id), evse=evse.id)
             station.advance(PLUGGED_BEFORE_S)
