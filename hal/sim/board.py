@@ -6,7 +6,6 @@ in its own words, and keeps what it finds in `violations`.
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -52,9 +51,6 @@ class SimUnit(EvseUnit):
     def __init__(self, description: EvseDescription, world: EvseWorld) -> None:
         super().__init__(description, can_self_test=True, can_interrupt=True)
         self.world = world
-        self.wake: Callable[[], None] = _sleep_on
-        self.alarm: Alarm | None = None
-        self.alarm_due = NO_TIME
         self.lease_due = NO_TIME
         self.rest_due = NO_TIME
         """The earliest thing due that is not the end of the lease."""
@@ -70,8 +66,8 @@ class SimBoard:
     """Implements hal.api.Board on a World; all its methods belong to one thread.
 
     `call_at` is the virtual reactor's or the alarm thread's; the board arms one
-    timer per EVSE, for the next edge. A renewed lease moves that timer only when
-    it fires, so that renewing costs next to nothing.
+    timer, for the next edge of any EVSE. A renewed lease moves that timer only
+    when it fires, so that renewing costs next to nothing.
     """
 
     def __init__(
@@ -90,8 +86,8 @@ class SimBoard:
         self._call_at = call_at
         self._tolerance_s = tolerance_s
         self._units = {evse.id: SimUnit(evse, world.evses[evse.id]) for evse in description.evses}
-        for unit in self._units.values():
-            unit.wake = partial(self._wake, unit)
+        self._alarm: Alarm | None = None
+        self._alarm_due = NO_TIME
         self._on_change: Callable[[Change], None] | None = None
         self._silent_since: dict[int, float] = {}
 
@@ -148,10 +144,9 @@ class SimBoard:
 
     def halt(self) -> None:
         """The process is dead: nothing more happens here. The world goes on without us."""
-        for unit in self._units.values():
-            if unit.alarm is not None:
-                unit.alarm.cancel()
-            unit.alarm, unit.alarm_due = None, NO_TIME
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm, self._alarm_due = None, NO_TIME
 
     def do(self, evse: int, action: Callable[[EvseUnit, EvseWorld], None]) -> None:
         """Change the surroundings of *evse* from outside."""
@@ -166,17 +161,24 @@ class SimBoard:
         if self._on_change is not None:
             self._on_change(change)
 
-    def _wake(self, unit: SimUnit) -> None:
+    def _wake(self) -> None:
+        self._alarm, self._alarm_due = None, NO_TIME
         now = self._monotonic()
+        try:
+            for unit in self._units.values():
+                if now >= min(unit.lease_due, unit.rest_due):
+                    self._wake_unit(unit, now)
+        finally:
+            self._arm()
+
+    def _wake_unit(self, unit: SimUnit, now: float) -> None:
         if now < unit.rest_due and now < unit.permit_until <= now + LEASE_S:
             # Renewed in time, and nothing else is due: a look would see what the last one saw.
             unit.lease_due = unit.permit_until
-            unit.alarm_due = min(unit.lease_due, unit.rest_due)
-            unit.alarm = self._call_at(unit.alarm_due, unit.wake)
             self._keep(unit)
-            return
-        unit.alarm, unit.alarm_due = None, NO_TIME
-        self._look(unit, self._judged(unit))
+        else:
+            unit.lease_due = unit.rest_due = NO_TIME  # one that fails is not woken again and again
+            self._look(unit, self._judged(unit))
 
     def _look(self, unit: SimUnit, now: float) -> None:
         world = unit.world
@@ -196,20 +198,22 @@ class SimBoard:
         self._watch_silence(unit, now)
         unit.lease_due = taken.lease_due
         unit.rest_due = min(taken.rest_due, world.next_due())
-        self._arm(unit)
+        self._arm()
         self._keep(unit)
         news = unit.news(taken.report)
         if news is not None and self._on_change is not None:
             self._on_change(news)
 
-    def _arm(self, unit: SimUnit) -> None:
-        due = min(unit.lease_due, unit.rest_due)
-        if due == unit.alarm_due and unit.alarm is not None:
+    def _arm(self) -> None:
+        due = NO_TIME
+        for unit in self._units.values():
+            due = min(due, unit.lease_due, unit.rest_due)
+        if due == self._alarm_due:
             return
-        if unit.alarm is not None:
-            unit.alarm.cancel()
-        unit.alarm_due = due
-        unit.alarm = None if due == NO_TIME else self._call_at(due, unit.wake)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_due = due
+        self._alarm = None if due == NO_TIME else self._call_at(due, self._wake)
 
     def _keep(self, unit: SimUnit) -> None:
         """Let the world know how long the contactor would stay closed without this process."""
@@ -278,10 +282,6 @@ class SimBoard:
         text = f"EVSE {unit.description.id} at {now:.3f} s: {what}"
         log.error("interlock violated: %s", text)
         self.violations.append(text)
-
-
-def _sleep_on() -> None:
-    return
 
 
 def sim_board_description(
