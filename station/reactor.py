@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 log = logging.getLogger(__name__)
 
 Job = Callable[..., Any]
@@ -42,13 +44,13 @@ class NoTurns:
         return
 
 
-class Timer:
+class Timer(Struct, eq=False):
     """A job that is due once; `cancel` may be called at any time, also after it ran."""
 
-    __slots__ = ("args", "due_at", "job", "source")
-
-    def __init__(self, due_at: float, job: Job | None, args: tuple[Any, ...], source: str) -> None:
-        self.due_at, self.job, self.args, self.source = due_at, job, args, source
+    due_at: float
+    job: Job | None
+    args: tuple[Any, ...]
+    source: str
 
     def cancel(self) -> None:
         self.job = None
@@ -89,13 +91,10 @@ class Reactor:
         self._inbox.put((urgent, source, job, args))
 
     def call_at(self, due_at: float, job: Job, *args: Any, source: str | None = None) -> Timer:
-        self._order += 1
-        timer = Timer(due_at, job, args, self.source if source is None else source)
-        heapq.heappush(self._timers, (due_at, self._order, timer))
-        return timer
+        return self._arm(due_at, job, args, source)
 
     def call_later(self, delay_s: float, job: Job, *args: Any, source: str | None = None) -> Timer:
-        return self.call_at(self._monotonic() + delay_s, job, *args, source=source)
+        return self._arm(self._monotonic() + delay_s, job, args, source)
 
     def run(self) -> None:
         """Run turns until `stop`."""
@@ -143,6 +142,12 @@ class Reactor:
     @property
     def inbox_depth(self) -> int:
         return self._inbox.qsize() + len(self._urgent) + len(self._normal)
+
+    def _arm(self, due_at: float, job: Job, args: tuple[Any, ...], source: str | None) -> Timer:
+        self._order += 1
+        timer = Timer(due_at, job, args, self.source if source is None else source)
+        heapq.heappush(self._timers, (due_at, self._order, timer))
+        return timer
 
     def _wait_s(self) -> float | None:
         if self._urgent or self._normal:
