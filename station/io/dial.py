@@ -16,7 +16,7 @@ from station.io.upgrade import DialError, Upgraded, upgrade
 from station.link import LinkProblem, LinkTarget, TlsPeer, TlsRefusal, TlsSettings
 
 if TYPE_CHECKING:
-    from station.io.tls import TlsError
+    from station.io.tls_reasons import TlsError
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +202,8 @@ class Dial:
     def _secure(
         self, address: Address, settings: TlsSettings, *, fallback: bool = False
     ) -> tuple[socket.socket, TlsPeer]:
-        from station.io.tls import TlsError, secure  # with ssl: only for whoever needs it
+        from station.io.tls import secure  # with ssl: only for whoever needs it
+        from station.io.tls_reasons import TlsError
 
         sock = self._connect(address)
         self.stage = "agreeing on TLS"

@@ -6,17 +6,13 @@ in every certificate of the chain (A00.FR.501 to 504). Names and dates are judge
 after the handshake and before any other byte: names because the standard's rule is not
 OpenSSL's, dates because OpenSSL reads the system's clock, which on a board without a
 battery is not the time that the CSMS has told us (docs/design/0007).
-
-What an alert means depends on when it comes. Before the CSMS has chosen a cipher suite,
-"handshake failure" says that none of ours suits it. Afterwards a complaint can only be
-about our certificate; in TLS 1.3 it comes even later, in place of the HTTP answer.
 """
 
 import logging
+import os
 import re
 import socket
 import ssl
-import tempfile
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -29,6 +25,15 @@ from station.io.peer_certificate import (
     names_of,
     validity,
     window,
+)
+from station.io.tls_reasons import (
+    OUR_CERTIFICATE,
+    TlsError,
+    certificate_refused,
+    explain,
+    path_refused,
+    reason_of,
+    words,
 )
 from station.link import TlsPeer, TlsRefusal, TlsSettings
 
@@ -45,60 +50,6 @@ NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 """OpenSSL's X509_V_FLAG_NO_CHECK_TIME, for which Python has no name."""
 PEM_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 LAST_WORDS_S = 0.2
-
-PATH_PROBLEMS = {
-    2: "neither sent nor installed is its issuer {issuer}",
-    7: "a signature in its chain is wrong",
-    18: "it is signed by itself and not installed as a root",
-    19: "its root {issuer} is not installed",
-    20: "neither sent nor installed is its issuer {issuer}",
-    21: "neither sent nor installed is its issuer {issuer}",
-    24: "one of its issuers may not issue certificates",
-    25: "its chain is longer than one of its issuers allows",
-    26: "it is not meant for a TLS server",
-    66: "its key is too short",
-    67: "the key of one of its issuers is too short",
-    68: "its chain is signed with a broken hash",
-    79: "one of its issuers may not issue certificates",
-}
-"""Words for OpenSSL's verification results; for others OpenSSL's own are taken."""
-
-OLD_VERSION = {
-    "TLSV1_ALERT_PROTOCOL_VERSION",
-    "UNSUPPORTED_PROTOCOL",
-    "UNSUPPORTED_SSL_VERSION",
-    "WRONG_SSL_VERSION",
-    "VERSION_TOO_LOW",
-}
-NO_SUITE = {"SSLV3_ALERT_HANDSHAKE_FAILURE", "TLSV1_ALERT_INSUFFICIENT_SECURITY"}
-WEAK_CHOICE = {
-    "DH_KEY_TOO_SMALL",
-    "UNKNOWN_CIPHER_RETURNED",
-    "WRONG_CIPHER_RETURNED",
-    "WRONG_CURVE",
-    "WRONG_SIGNATURE_TYPE",
-}
-OUR_CERTIFICATE = {
-    "SSLV3_ALERT_BAD_CERTIFICATE": "it is damaged",
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "it has expired",
-    "SSLV3_ALERT_CERTIFICATE_REVOKED": "it is revoked",
-    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "no reason given",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "no reason given",
-    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "of a kind that it does not support",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "none was presented",
-    "TLSV1_ALERT_ACCESS_DENIED": "access denied",
-    "TLSV1_ALERT_DECRYPT_ERROR": "its signature does not fit",
-    "TLSV1_ALERT_UNKNOWN_CA": "its issuer is unknown there",
-}
-NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
-
-
-class TlsError(Exception):
-    """No connection that may be used; *detail* is one line for a person."""
-
-    def __init__(self, refusal: TlsRefusal, detail: str, *, only_dates: bool = False) -> None:
-        super().__init__(f"{refusal}: {detail}")
-        self.refusal, self.detail, self.only_dates = refusal, detail[:400], only_dates
 
 
 def secure(
@@ -180,14 +131,9 @@ def refusal_behind(sock: socket.socket, error: BaseException | None) -> TlsError
             sock.recv(1)
         except OSError as last:
             error = last
-    if isinstance(error, ssl.SSLError) and error.reason in OUR_CERTIFICATE:
-        return _certificate_refused(error.reason)
+    if isinstance(error, ssl.SSLError) and (reason := reason_of(error)) in OUR_CERTIFICATE:
+        return certificate_refused(reason)
     return None
-
-
-def words(error: Exception) -> str:
-    said = error.strerror if isinstance(error, OSError) else ""
-    return " ".join((said or str(error) or type(error).__name__).split())[:200]
 
 
 def _decode(pem: str) -> Certificate | None:
@@ -204,25 +150,28 @@ def _decode(pem: str) -> Certificate | None:
 
 def _present(context: ssl.SSLContext, settings: TlsSettings) -> None:
     """Profile 3: our certificate, read from files because OpenSSL takes nothing else."""
+    chain = os.memfd_create("chain")  # nothing to wear out, nothing left behind by a SIGKILL
     try:
-        with tempfile.NamedTemporaryFile("w", prefix="chain-", suffix=".pem") as chain:
-            chain.write(settings.certificate_chain)
-            chain.flush()
-            # Without a password of its own OpenSSL would ask at the terminal.
-            context.load_cert_chain(chain.name, settings.key_file, password="")
+        os.write(chain, settings.certificate_chain.encode())
+        # Without a password of its own OpenSSL would ask at the terminal.
+        context.load_cert_chain(f"/proc/self/fd/{chain}", settings.key_file, password="")
     except (OSError, ValueError) as error:
-        reason = "its key is missing" if isinstance(error, FileNotFoundError) else str(error)
+        reason = "its key is missing" if isinstance(error, FileNotFoundError) else words(error)
         detail = f"the station's certificate cannot be used: {reason}"
         raise TlsError(TlsRefusal.CLIENT_CERTIFICATE_UNUSABLE, detail) from error
+    finally:
+        os.close(chain)
 
 
 def _shake_hands(secured: ssl.SSLSocket, settings: TlsSettings) -> None:
     try:
         secured.do_handshake()
     except ssl.SSLCertVerificationError as error:
-        raise _path_refused(error, _certificates(secured, verified=False)) from error
+        raise path_refused(error, _certificates(secured, verified=False)) from error
     except ssl.SSLError as error:
-        raise _explain(error, settings, chosen=secured.cipher() is not None) from error
+        chosen = secured.cipher() is not None
+        switch = settings.allow_rsa_key_exchange
+        raise explain(error, chosen=chosen, rsa_key_exchange=switch) from error
     except TimeoutError:
         raise
     except OSError as error:
@@ -275,46 +224,3 @@ def _certificates(secured: ssl.SSLSocket, *, verified: bool) -> list[Certificate
     inner: Any = secured._sslobj  # type: ignore[attr-defined]
     chain = inner.get_verified_chain() if verified else inner.get_unverified_chain()
     return [certificate.get_info() for certificate in chain or ()]
-
-
-def _path_refused(error: ssl.SSLCertVerificationError, sent: list[Certificate]) -> TlsError:
-    """A00.FR.308, A00.FR.411."""
-    reason = PATH_PROBLEMS.get(error.verify_code, error.verify_message)
-    shown = f"certificate {describe(sent[0])}: " if sent else ""
-    issuer = name_of(_top(sent), "issuer") if sent else "unknown"
-    detail = shown + reason.replace("{issuer}", f'"{issuer}"')
-    return TlsError(TlsRefusal.INVALID_CSMS_CERTIFICATE, detail)
-
-
-def _top(sent: list[Certificate]) -> Certificate:
-    """As far up as what was sent leads."""
-    by_subject = {str(certificate.get("subject")): certificate for certificate in sent[1:]}
-    top = sent[0]
-    for _ in sent:
-        top = by_subject.get(str(top.get("issuer")), top)
-    return top
-
-
-def _explain(error: ssl.SSLError, settings: TlsSettings, *, chosen: bool) -> TlsError:
-    """What a broken handshake means; *chosen*: after the CSMS had chosen version and suite."""
-    reason = error.reason or ""
-    if reason in OLD_VERSION:  # A00.FR.316, A00.FR.419
-        detail = "the CSMS offers no TLS 1.2 or 1.3"
-        return TlsError(TlsRefusal.INVALID_TLS_VERSION, detail)
-    if reason in WEAK_CHOICE or (reason in NO_SUITE and not chosen):  # A00.FR.323, A00.FR.426
-        hint = "" if settings.allow_rsa_key_exchange else "; TLS_RSA suites are switched off"
-        detail = f"the CSMS offers none of the station's cipher suites{hint}"
-        return TlsError(TlsRefusal.INVALID_TLS_CIPHER_SUITE, detail)
-    if reason in OUR_CERTIFICATE:
-        return _certificate_refused(reason)
-    if reason in NOT_TLS:
-        return TlsError(TlsRefusal.OTHER, "what answers at this port does not speak TLS")
-    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return TlsError(TlsRefusal.OTHER, "closed during the handshake without a reason")
-    said = reason.lower().replace("_", " ") or words(error)
-    return TlsError(TlsRefusal.OTHER, f"handshake failed: {said}")
-
-
-def _certificate_refused(reason: str) -> TlsError:
-    detail = f"the CSMS refuses the station's certificate: {OUR_CERTIFICATE[reason]}"
-    return TlsError(TlsRefusal.CLIENT_CERTIFICATE_REFUSED, detail)

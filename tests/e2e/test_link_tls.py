@@ -1,6 +1,7 @@
 """The link over TLS: the same thread, with a socket that may want to read in order to write."""
 
 import base64
+import contextlib
 import hashlib
 import re
 import shutil
@@ -123,7 +124,7 @@ def test_tls_that_ends_without_a_close_frame_is_an_end(station: Station, server:
     peer = connect(station, server)
     assert isinstance(peer.sock, ssl.SSLSocket)
     peer.sock.setblocking(False)
-    with pytest.raises(ssl.SSLWantReadError):
+    with contextlib.suppress(ssl.SSLWantReadError):  # unless the station is quicker
         peer.sock.unwrap()
     down = station.next(LinkDown)
     assert (down.problem, down.tls) == (LinkProblem.CLOSED, None)

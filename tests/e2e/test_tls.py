@@ -1,5 +1,6 @@
 """TLS towards the CSMS: which servers are accepted, which refused, and what is said of it."""
 
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from station.io.peer_certificate import is_for
+from station.io.tls import refusal_behind
+from station.io.tls_reasons import words
 from station.link import LinkDown, LinkProblem, LinkUp, TlsRefusal, TlsSettings
 from tests.e2e.link_user import WAIT_S, Station
 from tests.e2e.raw_server import RawPeer
@@ -561,3 +564,13 @@ def test_a_wss_address_without_tls_settings_is_refused_unsaid(station: Station) 
     station.open("wss://localhost:1/ocpp/CS001")
     down = station.next(LinkDown)
     assert (down.problem, down.tls) == (LinkProblem.TLS, TlsRefusal.OTHER)
+
+
+def test_a_reason_that_python_has_no_name_for_is_read_from_its_words() -> None:
+    newer = ssl.SSLError(1, "[SSL] record layer failure (_ssl.c:1033)")
+    assert words(newer) == "record layer failure"
+    alert = ssl.SSLError(1, "[SSL] tlsv1 alert unknown ca (_ssl.c:9)")
+    with socket.socket() as unused:
+        refusal = refusal_behind(unused, alert)
+    assert refusal is not None
+    assert refusal.refusal is CLIENT
