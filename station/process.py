@@ -147,8 +147,7 @@ class Process:
 
     def _after_boot(self) -> None:
         """Whatever the first BootNotification need not wait for."""
-        gc.collect()
-        gc.freeze()
+        gc.freeze()  # without a collection: that would hold up the core to find next to nothing
         self._watchdog.ready()
         self._pet()
         if self._config.listen is not None:
