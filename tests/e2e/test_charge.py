@@ -40,7 +40,7 @@ def test_a_charge_driven_over_http_is_accounted_for_at_the_csms(
     assert wait_for_boot(csms) == "PowerUp"
     sim.charge(evse=2)
     assert sim.evse(2)["locked"]
-    wait(csms, lambda seen: len(at_full_power(seen)) >= 3)
+    wait(csms, lambda seen: len(at_full_power(seen)) >= 2)
     sim.token(evse=2)
     record = assert_accounted(csms, sim, evse=2)
     sim.until(lambda state: not state["evses"][1]["locked"])
@@ -184,9 +184,9 @@ def at_full_power(csms: Heard) -> list[dict[str, Any]]:
 
 
 def assert_energy_is_power_times_time(full: list[dict[str, Any]]) -> None:
-    first, *_, last = full
+    first, last = full[0], full[-1]
     passed = datetime.fromisoformat(last["timestamp"]) - datetime.fromisoformat(first["timestamp"])
-    assert passed.total_seconds() > 1.9
+    assert passed.total_seconds() > 0.9
     moved_wh = (energy_wh(last) or 0) - (energy_wh(first) or 0)
     # The register counts whole watt-hours, and reading it takes a moment.
     assert moved_wh == pytest.approx(FULL_W * passed.total_seconds() / 3600, abs=1.5)

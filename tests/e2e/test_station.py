@@ -77,9 +77,9 @@ def test_killed_while_it_drains_its_backlog_it_sends_the_rest(
 ) -> None:
     sim.charge()
     sim.post("link", up=False)
-    queued = sim.until(lambda state: state["queue"]["transaction_events"] >= 4)
+    queued = sim.until(lambda state: state["queue"]["transaction_events"] >= 3)
     backlog = queued["queue"]["transaction_events"]
-    csms.behaviour["TransactionEvent"] = Delay(0.3)
+    csms.behaviour["TransactionEvent"] = Delay(0.2)
     sim.post("link", up=True)
     wait(csms, lambda seen: sum(event["offline"] for event in events(seen)) >= 2)
     sim.kill()
