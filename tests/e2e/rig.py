@@ -332,6 +332,11 @@ def statuses(csms: Heard, evse: int) -> list[str]:
     return [status for at, status in enumerate(told) if told[at - 1 : at] != [status]]
 
 
+def last_status(csms: Heard, evse: int) -> str:
+    """Of connector 1; empty before the first."""
+    return (statuses(csms, evse) or [""])[-1]
+
+
 def _preset(key: str, value: str) -> dict[str, Any]:
     """One entry of `--variables FILE`, written as "Component.Variable[instance]"."""
     preset = preset_from_key(key, value)

@@ -21,6 +21,7 @@ from tests.e2e.rig import (
     assert_offline_from_some_point,
     energy_wh,
     events,
+    last_status,
     listening_on,
     messages,
     sampled,
@@ -45,7 +46,7 @@ def test_a_charge_driven_over_http_is_accounted_for_at_the_csms(
     record = assert_accounted(csms, sim, evse=2)
     sim.until(lambda state: not state["evses"][1]["locked"])
     sim.unplug(evse=2)
-    wait(csms, lambda seen: statuses(seen, 2)[-1] == "Available")
+    wait(csms, lambda seen: last_status(seen, 2) == "Available")
 
     assert record.stopped_reason == "Local"
     assert record.offline_events == 0

@@ -12,8 +12,8 @@ from tests.e2e.rig import (
     Sim,
     assert_accounted,
     events,
+    last_status,
     messages,
-    statuses,
     the_record,
     wait,
     wait_for_boot,
@@ -30,7 +30,7 @@ def test_killed_before_the_token_was_answered_it_forgets_the_token_only(
     csms.behaviour.clear()
     sim.restart()
     assert wait_for_boot(csms, 2) == "ApplicationReset"
-    wait(csms, lambda seen: statuses(seen, 1)[-1] == "Occupied")
+    wait(csms, lambda seen: last_status(seen, 1) == "Occupied")
     assert not sim.evse()["authorized"]
     sim.token()
     sim.until(lambda state: state["evses"][0]["drawing"])
@@ -183,12 +183,12 @@ def test_a_reset_on_idle_waits_for_the_driver_and_then_begins_anew(
     sim = make_sim("--evses=2").start()
     sim.charge()
     assert csms.call(IDENTITY, "Reset", {"type": "OnIdle"}) == {"status": "Scheduled"}
-    wait(csms, lambda seen: statuses(seen, 2)[-1] == "Unavailable")
+    wait(csms, lambda seen: last_status(seen, 2) == "Unavailable")
     assert sim.evse()["drawing"]
     sim.token()
     assert wait_for_boot(csms, 2) == "ScheduledReset"
     assert the_record(csms).stopped_reason == "Local"
-    wait(csms, lambda seen: statuses(seen, 2)[-1] == "Available")
+    wait(csms, lambda seen: last_status(seen, 2) == "Available")
     sim.api_of_run(2)
     assert sim.evse()["connectors"][0]["plugged"]
     assert_accounted(csms, sim)
@@ -202,7 +202,7 @@ def test_a_car_that_left_while_the_station_was_down_has_ended_its_charge(
     assert wait_for_boot(csms, 2) == "ApplicationReset"
     record = assert_accounted(csms, sim)
     assert record.stopped_reason == "EVDisconnected"
-    assert statuses(csms, 1)[-1] == "Available"
+    assert last_status(csms, 1) == "Available"
 
 
 def unanswered(from_seq_no: int) -> Behaviour:
