@@ -12,9 +12,14 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import cast
 
 import pytest
 
+from station.io.connection import Connection
+from station.io.dial import Dialled
+from station.io.upgrade import Upgraded
 from station.link import FrameIn, LinkDown, LinkProblem, LinkUp, TlsSettings
 from tests.e2e.link_user import WAIT_S, Station
 from tests.e2e.raw_server import (
@@ -153,6 +158,28 @@ def test_records_that_do_not_decrypt_end_the_connection(
         plain.sendall(bytes.fromhex("1703030020") + b"\x55" * 32)
         down = station.next(LinkDown)
     assert (down.problem, down.tls) == (LinkProblem.TLS, None)
+
+
+class Undecided:
+    """A socket whose TLS wants to write before it can read, while nothing can be written."""
+
+    def recv(self, size: int) -> bytes:
+        raise ssl.SSLWantWriteError
+
+    def send(self, data: bytes) -> int:
+        raise ssl.SSLWantReadError
+
+
+def test_a_link_that_waits_for_the_core_does_not_spin_when_tls_wants_to_write() -> None:
+    upgraded = Upgraded(subprotocol="ocpp2.0.1", extensions="", surplus=b"")
+    dialled = Dialled(cast(socket.socket, Undecided()), "127.0.0.1", upgraded)
+    connection = Connection(dialled, 1, lambda fact: None, lambda: 0.0)
+    connection.pump()
+    assert connection.events == EVENT_READ | EVENT_WRITE
+    connection.paused = True
+    assert connection.events == 0
+    connection.send("[1]")  # which wants to read first
+    assert connection.events == EVENT_READ
 
 
 # -- what only OpenSSL's own server can be told to do
