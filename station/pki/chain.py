@@ -85,15 +85,18 @@ def check_station_chain(
     roots: Sequence[str],
     moment: datetime | None,
     common_name: str | None = None,
+    is_client: bool = True,
 ) -> CheckedChain:
     """A signed certificate for one of the station's own *keys* (id and public key), leaf first.
 
     A02.FR.06. The other certificates may come in any order, with or without the root.
+    *is_client*: it is for the connection to the CSMS, not for ISO 15118.
     """
     leaf, *others = read_pem(pem)
     key_id = _key_of(leaf, keys)
     check_properties(leaf, moment)
-    _check_client(leaf, common_name)
+    if is_client:
+        _check_client(leaf, common_name)
     anchors = [certificate for each in roots for certificate in read_pem(each)]
     path = find_path(leaf, others, anchors)
     for each in path[1:]:
