@@ -77,7 +77,7 @@ class Connection:
         self._pings: list[Timer] = []
         self._up = False
         self._stopped = False
-        self._failures = 0
+        self._doubled = 0
         self._row: NetworkRow | None = None
         self._attempts = 0
         self._falling_back = False
@@ -189,7 +189,7 @@ class Connection:
         row = self._row
         assert row is not None, "an attempt has a slot"
         self._up, self._falling_back = True, False
-        self._failures = self._attempts = 0
+        self._attempts = 0
         self._wait_s = 0.0
         self._told.clear()
         self._tell("up", fact.address)
@@ -211,7 +211,6 @@ class Connection:
         if was_up:
             self._session.link_down()
         else:
-            self._failures += 1
             self._attempts += 1
             self._tell_security(fact)
         if self._stopped:
@@ -242,9 +241,9 @@ class Connection:
         variables = self._context.variables
         chance_s = self._context.rng.random() * variables[RANDOM_RANGE]
         if self._wait_s == 0.0:
-            self._wait_s = variables[WAIT_MINIMUM] + chance_s
-        elif self._failures <= variables[REPEAT_TIMES]:
-            self._wait_s = self._wait_s * 2 + chance_s
+            self._wait_s, self._doubled = variables[WAIT_MINIMUM] + chance_s, 0
+        elif self._doubled < variables[REPEAT_TIMES]:
+            self._wait_s, self._doubled = self._wait_s * 2 + chance_s, self._doubled + 1
         return self._wait_s
 
     # -- pings
