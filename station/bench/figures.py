@@ -22,6 +22,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     effort = QUICK if args.quick else Effort()
     logging.disable(logging.CRITICAL)
+    try:
+        return _print_figures(args, effort)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _print_figures(args: argparse.Namespace, effort: Effort) -> int:
     print(
         f"Python {platform.python_version()} on {os.cpu_count()} cores, {platform.machine()}; "
         f"an empty program takes {empty_program_s():.3f} s"
