@@ -114,18 +114,19 @@ class Reactor:
     def run_ready(self) -> None:
         """Run every turn that is ready now, urgent facts first, and the timers that are due."""
         inbox = self._inbox
+        now = self._monotonic()
         while not self._stopped:
             if not inbox.empty():
                 self._drain(0.0)
             if self._urgent:
-                self._run_posted(self._urgent.popleft())
-            elif (timer := self._due()) is not None:
+                now = self._run_posted(self._urgent.popleft(), now)
+            elif (timer := self._due(now)) is not None:
                 job, args = timer.job, timer.args
                 timer.job, timer.args = None, ()
                 assert job is not None
-                self._turn(timer.source, job, args, self.lateness_s)
+                now = self._turn(timer.source, job, args, now, self.lateness_s)
             elif self._normal:
-                self._run_posted(self._normal.popleft())
+                now = self._run_posted(self._normal.popleft(), now)
             else:
                 return
 
@@ -166,10 +167,9 @@ class Reactor:
         except queue.Empty:
             return
 
-    def _due(self) -> Timer | None:
+    def _due(self, now: float) -> Timer | None:
         """Take the earliest timer that is due and not cancelled."""
         timers = self._timers
-        now = self._monotonic()
         while timers:
             due_at, _, timer = timers[0]
             if timer.job is None:
@@ -181,23 +181,27 @@ class Reactor:
                 return heapq.heappop(timers)[2]
         return None
 
-    def _run_posted(self, item: tuple[bool, str, Job, tuple[Any, ...]]) -> None:
-        self._turn(item[1], item[2], item[3])
+    def _run_posted(self, item: tuple[bool, str, Job, tuple[Any, ...]], now: float) -> float:
+        return self._turn(item[1], item[2], item[3], now, 0.0)
 
-    def _turn(self, source: str, job: Job, args: tuple[Any, ...], late_s: float = 0.0) -> None:
+    def _turn(
+        self, source: str, job: Job, args: tuple[Any, ...], began: float, late_s: float
+    ) -> float:
+        """One turn, begun now; returns when it ended."""
         self.source = source
-        began = self._monotonic()
         try:
             job(*args)
         except Exception as error:  # noqa: BLE001 - the one place where a turn is contained
             self.keeper.abandon()
             self.on_failure(source, error)
         self.keeper.commit()
-        took_s = self._monotonic() - began
+        ended = self._monotonic()
+        took_s = ended - began
         if took_s > SLOW_S:
             log.warning("a turn of %s took %.0f ms", source or "the core", took_s * 1000)
         if self.on_turn is not None:
             self.on_turn(source, late_s, took_s)
+        return ended
 
 
 def log_failure(source: str, error: Exception) -> None:
