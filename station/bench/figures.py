@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _print_figures(args: argparse.Namespace, effort: Effort) -> int:
     print(
         f"Python {platform.python_version()} on {os.cpu_count()} cores, {platform.machine()}; "
-        f"an empty program takes {empty_program_s():.3f} s"
+        f"load {os.getloadavg()[0]:.1f}, an empty program takes {empty_program_s():.3f} s"
     )
     print(_line("figure", "here", "target", ""))
     chosen = [each for each in MEASUREMENTS if not args.only or each.__name__ in args.only]
