@@ -8,14 +8,9 @@ import pytest
 
 from station.bench.csms_thread import BenchCsmsThread
 from tests.e2e.conftest import MakeSim
+from tests.e2e.heard import assert_accounted, wait_for_boot
 from tests.e2e.raw_server import RawPeer, RawServer
-from tests.e2e.rig import (
-    IDENTITY,
-    Child,
-    Sim,
-    assert_accounted,
-    wait_for_boot,
-)
+from tests.e2e.rig import IDENTITY, Child, Sim
 
 Run = Callable[..., Child]
 

@@ -11,24 +11,20 @@ import pytest
 
 from station.bench.csms_thread import BenchCsmsThread
 from tests.e2e.conftest import MakeSim
-from tests.e2e.rig import (
-    IDENTITY,
-    TOKEN,
-    Child,
+from tests.e2e.heard import (
     Heard,
-    Sim,
     assert_accounted,
     assert_offline_from_some_point,
     energy_wh,
     events,
     last_status,
-    listening_on,
     messages,
     sampled,
     statuses,
     wait,
     wait_for_boot,
 )
+from tests.e2e.rig import IDENTITY, TOKEN, Child, Sim, listening_on
 
 FULL_W = 32 * 230 * 3
 UNLIMITED = resource.RLIM_INFINITY

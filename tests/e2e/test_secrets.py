@@ -8,16 +8,8 @@ from pathlib import Path
 from station.bench.csms_thread import BenchCsmsThread
 from station.io.redact import HIDDEN
 from tests.e2e.conftest import CONFIGURED, MakeSim
-from tests.e2e.rig import (
-    IDENTITY,
-    PASSWORD,
-    Child,
-    Sim,
-    listening_on,
-    messages,
-    wait,
-    wait_for_boot,
-)
+from tests.e2e.heard import messages, wait, wait_for_boot
+from tests.e2e.rig import IDENTITY, PASSWORD, Child, Sim, listening_on
 
 PIN = "canary-pin-4711"
 NEW_PASSWORD = "canary-other-password-9c2e"

@@ -7,9 +7,7 @@ from typing import Any
 from station.bench.csms import NO_ANSWER, Behaviour, Delay
 from station.bench.csms_thread import BenchCsmsThread
 from tests.e2e.conftest import CONFIGURED, MakeSim
-from tests.e2e.rig import (
-    IDENTITY,
-    Sim,
+from tests.e2e.heard import (
     assert_accounted,
     events,
     last_status,
@@ -18,6 +16,7 @@ from tests.e2e.rig import (
     wait,
     wait_for_boot,
 )
+from tests.e2e.rig import IDENTITY, Sim
 
 
 def test_killed_before_the_token_was_answered_it_forgets_the_token_only(

@@ -28,20 +28,8 @@ from station.store.backend import Blob, Disk, Opening
 from station.store.database import Database
 from station.store.thread_store import ThreadStore
 from station.store.units import Unit
-from tests.e2e.rig import (
-    IDENTITY,
-    PASSWORD,
-    QUICK,
-    TOKEN,
-    WAIT_S,
-    assert_complete,
-    events,
-    messages,
-    sampled,
-    until,
-    wait,
-    wait_for_end,
-)
+from tests.e2e.heard import assert_complete, events, messages, sampled, wait, wait_for_end
+from tests.e2e.rig import IDENTITY, PASSWORD, QUICK, TOKEN, WAIT_S, until
 
 STALL_S = 5.0
 FREEZE_S = 3.0

@@ -19,16 +19,8 @@ import pytest
 
 from station.bench.csms_thread import BenchCsmsThread
 from tests.e2e.conftest import MakeSim
-from tests.e2e.rig import (
-    IDENTITY,
-    PASSWORD,
-    ROOT,
-    Child,
-    assert_accounted,
-    messages,
-    wait,
-    wait_for_boot,
-)
+from tests.e2e.heard import assert_accounted, messages, wait, wait_for_boot
+from tests.e2e.rig import IDENTITY, PASSWORD, ROOT, Child
 
 STATION = """\
 [station]
