@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from station.blocks.connection.credentials import Credentials
 from station.blocks.connection.profiles import NetworkRow, Profiles
+from station.blocks.connection.tls import Tls
 from station.context import Context
 from station.device_model import Integer, Variable
 from station.events import AllProfilesFailed, SecurityHappened, StationCertificateChanged
@@ -72,6 +73,7 @@ class Connection:
         self._context, self._link, self._session = context, link, session
         self.profiles = Profiles(context, takes_access=False)
         self.credentials = Credentials(context, self._begin_anew)
+        self._tls = Tls(context, self._begin_anew)
         self._generation = 0
         self._timer: Timer | None = None
         self._pings: list[Timer] = []
@@ -144,6 +146,7 @@ class Connection:
             user=identity if basic else "",
             password=self.credentials.next_password() if basic else "",
             deadline_s=DIAL_DEADLINE_S,
+            tls=self._tls.settings(row.security_profile),
         )
         self._tell("connecting", row.url)
         self._link.open(target, self._generation)
@@ -196,6 +199,7 @@ class Connection:
         log.info("connected to %s", fact.address)
         self.profiles.worked(row)
         self.credentials.worked()
+        self._tls.established(fact.peer)
         if row.message_timeout_s is not None:
             self._session.message_timeout_s = row.message_timeout_s
         if self._registered_at not in (None, row.endpoint):  # B10.FR.10
@@ -209,6 +213,7 @@ class Connection:
         self._cancel_pings()
         why = fact.problem.value + (f": {fact.detail}" if fact.detail else "")
         if was_up:
+            self._tls.lost()
             self._session.link_down()
         else:
             self._attempts += 1
@@ -227,14 +232,12 @@ class Connection:
 
     def _tell_security(self, fact: LinkDown) -> None:
         """Once in a series of failures, which ends with a success (A00.FR.316)."""
-        if fact.problem is not LinkProblem.UNAUTHORIZED:
-            return
-        self.credentials.denied()
-        if "FailedToAuthenticateAtCsms" not in self._told:
-            self._told.add("FailedToAuthenticateAtCsms")
-            self._context.events.publish(
-                SecurityHappened("FailedToAuthenticateAtCsms", fact.detail)
-            )
+        if fact.problem is LinkProblem.UNAUTHORIZED:
+            self.credentials.denied()
+        event = self._tls.event_of(fact)
+        if event and event not in self._told:
+            self._told.add(event)
+            self._context.events.publish(SecurityHappened(event, fact.detail))
 
     def _back_off(self) -> float:
         """Part 4, section 5.3: the minimum, then doubled RepeatTimes times, each with chance."""
