@@ -11,6 +11,9 @@ from station.reactor import Reactor, Timer
 BUILD_TIME = datetime(2026, 11, 1, tzinfo=UTC)
 """No honest clock shows an earlier time than the release of this software."""
 
+PLAUSIBLE = timedelta(days=20 * 365)
+"""A local clock further ahead than this is broken, not right."""
+
 
 class Trust(IntEnum):
     """How far the present UTC can be believed."""
@@ -28,7 +31,8 @@ class Clock:
         self._offset = env.utc() - _EPOCH - timedelta(seconds=env.monotonic())
         self._alarms: dict[int, Alarm] = {}
         self._serial = 0
-        self.trust = Trust.LOCAL if env.utc() >= BUILD_TIME else Trust.NONE
+        plausible = BUILD_TIME <= env.utc() < BUILD_TIME + PLAUSIBLE
+        self.trust = Trust.LOCAL if plausible else Trust.NONE
 
     def monotonic(self) -> float:
         return self._env.monotonic()

@@ -140,13 +140,16 @@ class Connection:
             return
         self._generation += 1
         identity = self._context.identity.identity
+        last = self.profiles.last_working()
         basic = row.security_profile < 3  # A00.FR.401: profile 3 has the certificate instead
         target = LinkTarget(
             url=f"{row.url.rstrip('/')}/{quote(identity, safe='')}",
             user=identity if basic else "",
             password=self.credentials.next_password() if basic else "",
             deadline_s=DIAL_DEADLINE_S,
-            tls=self._tls.settings(row.security_profile),
+            tls=self._tls.settings(
+                row.security_profile, migrating=last is not None and last.slot != row.slot
+            ),
         )
         self._tell("connecting", row.url)
         self._link.open(target, self._generation)

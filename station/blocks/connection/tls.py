@@ -57,8 +57,12 @@ class Tls:
         context.variables.declare(ALLOW_TLS_RSA)
         context.events.subscribe(ClockSynchronised, self._on_clock_synchronised)
 
-    def settings(self, security_profile: int) -> TlsSettings | None:
-        """For an attempt through a slot of this security profile; None without TLS."""
+    def settings(self, security_profile: int, *, migrating: bool) -> TlsSettings | None:
+        """For an attempt through a slot of this security profile; None without TLS.
+
+        *migrating*: it is another CSMS than the one that worked last, so a root that is
+        kept only for that one does not count (M05.FR.15, M05.FR.16).
+        """
         trust = self._context.queries.trust
         if security_profile == 1:
             return None
@@ -66,7 +70,7 @@ class Tls:
         chain, key_file = own or ("", "")
         return TlsSettings(
             roots=tuple(trust.roots()) if trust is not None else (),
-            fallback_roots=tuple(trust.fallback_roots()) if trust is not None else (),
+            fallback_roots=() if migrating or trust is None else tuple(trust.fallback_roots()),
             utc=self._now(),
             check_dates=self._knows_time(),
             certificate_chain=chain,  # A00.FR.402; an expired one too (A00.FR.430)
