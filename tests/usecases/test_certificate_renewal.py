@@ -99,7 +99,7 @@ def told(station: VirtualStation) -> list[str]:
 
 
 def state(station: VirtualStation) -> Signing:
-    return station.station.certificate_renewal._state
+    return station.station.certificate_renewal.request.state
 
 
 # -- asking
@@ -540,7 +540,9 @@ def test_key_material_is_found_nowhere(
     station.csms.call("GetBaseReport", report)
     station.settle()
     # Two lines after the first hold the private number; the rest is the public key.
-    secrets = [line for pem in station.keys.pems.values() for line in pem.decode().splitlines()[1:3]]
+    secrets = [
+        line for pem in station.keys.pems.values() for line in pem.decode().splitlines()[1:3]
+    ]
     assert [len(line) for line in secrets] == [64] * 4
     seen = "".join(text for _, _, text in station.csms.frames)
     seen += caplog.text + repr(take_snapshot(station.station))

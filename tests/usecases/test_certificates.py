@@ -9,8 +9,8 @@ import pytest
 from station.bench.virtual import EPOCH, VirtualStation
 from station.clock import Trust
 from station.events import SecurityHappened, TlsEstablished
-from station.pki.certificate import hash_data
-from station.trust_store import MAX_ENTRIES
+from station.pki.certificate import HashData, hash_data
+from station.trust_store import CERTIFICATES, MAX_ENTRIES, CertificateRow, CertificateUse
 from tests.authority import Authority
 
 Payload = dict[str, Any]
@@ -99,6 +99,30 @@ def test_listing_needs_no_cryptography_and_outlives_a_restart(station: VirtualSt
     station.restart(power_cut=True)
     assert listed(station) == [("CSMSRootCertificate", named(ROOT))]
     assert list(station.station.certificate_renewal.roots()) == [ROOT.pem]
+
+
+def test_authorities_of_a_chain_for_iso_15118_are_listed_below_it(
+    station: VirtualStation,
+) -> None:
+    """M03.FR.05"""
+    names = [HashData("a1", "b1", "1"), HashData("a2", "b2", "2"), HashData("a3", "b3", "3")]
+    row = CertificateRow(
+        use=CertificateUse.V2G_CHAIN,
+        fingerprint="ff",
+        pem="",
+        hash_data=names[0],
+        authorities=tuple(names[1:]),
+        subject="CN=SECC",
+        not_before=EPOCH,
+        not_after=EPOCH + timedelta(days=60),
+    )
+    station.reactor.post(station.station.store.table(CERTIFICATES).put, row)
+    station.settle()
+    request = {"certificateType": ["V2GCertificateChain"]}
+    (chain,) = station.csms.call("GetInstalledCertificateIds", request)["certificateHashDataChain"]
+    assert chain["certificateHashData"]["serialNumber"] == "1"
+    below = chain["childCertificateHashData"]
+    assert [each["serialNumber"] for each in below] == ["2", "3"]
 
 
 # -- M04
