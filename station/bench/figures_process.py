@@ -35,8 +35,12 @@ class StationProcess:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self.peer: Conversation = csms.accept()
-        self.peer.wait_for("BootNotification")
+        try:
+            self.peer: Conversation = csms.accept()
+            self.peer.wait_for("BootNotification")
+        except BaseException:
+            self._end()
+            raise
         self.boot_s = time.perf_counter() - self.started_at
         """From exec to the BootNotification at its receiver."""
         self.boot_cpu_s = self.cpu_s()
@@ -46,6 +50,9 @@ class StationProcess:
 
     def __exit__(self, *_: object) -> None:
         self.peer.close()
+        self._end()
+
+    def _end(self) -> None:
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(END_S)
