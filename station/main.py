@@ -80,6 +80,8 @@ class Ports(Struct, frozen=True):
     watchdog_fired: bool = False
     """The service manager ended the last process because it did not answer."""
     on_notice: Callable[[Notice], Any] | None = None
+    access: Callable[[bytes], Any] | None = None
+    """Sets up APN and VPN as a network slot wants them, or raises; may block."""
 
 
 class Contained(Struct):
@@ -244,7 +246,7 @@ class Station:
         self.resets = Resets(context, lambda reason: self.end(Ending.RESTART, reason))
         self.certificates = Certificates(context)
         self.certificate_renewal = CertificateRenewal(context)
-        self.connection = Connection(context, self.ports.link, self.session)
+        self.connection = Connection(context, self.ports.link, self.session, self.ports.access)
 
     # -- life
 

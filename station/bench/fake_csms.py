@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from station.bench.fake_endpoint import Endpoint
 from station.link import (
     FrameIn,
     LinkDown,
@@ -26,6 +27,7 @@ Payload = dict[str, Any]
 Message = tuple[str, Payload]
 Answer = Payload | None | Callable[[Payload], Payload | None]
 """A payload, None for silence, or a function that makes either."""
+ANYONE = Endpoint()
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,16 @@ class FakeCsms:
     answers: dict[str, Any] = field(default_factory=dict)
     """What to answer instead, by action: a payload, Refusal, None (silence) or a function."""
     reachable: bool = True
+    """False: every endpoint refuses; for one of several see `at`."""
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    """How the door of each URL behaves; a URL that is not here lets everybody in."""
     interval_s: int = 86400
     boot_status: str = "Accepted"
     latency_s: tuple[float, float] = (0.005, 0.02)
     attempts: list[float] = field(default_factory=list)
     """When the station tried to connect."""
+    targets: list[LinkTarget] = field(default_factory=list)
+    """Where it tried, and what it showed: one for each of `attempts`."""
     results: dict[str, Any] = field(default_factory=dict)
     """Answers of the station to our CALLs, by message id: a payload or a CallError."""
 
@@ -106,10 +113,28 @@ class FakeCsms:
         port, generation = self._port, self._port.generation
         self._in_order("<", port.deliver, FrameIn(generation, text))
 
+    def at(self, url: str, **behaviour: Any) -> Endpoint:
+        """The endpoint of that URL (without the identity), made or changed as told."""
+        endpoint = self.endpoints.setdefault(url, Endpoint())
+        for name, value in behaviour.items():
+            assert hasattr(endpoint, name), name
+            setattr(endpoint, name, value)
+        return endpoint
+
+    @property
+    def target(self) -> LinkTarget | None:
+        """Where the station is connected; None while it is not."""
+        return self._port.target if self._port is not None and self._port.up else None
+
     def cut(self, problem: LinkProblem = LinkProblem.RESET) -> None:
         """The connection breaks."""
         if self._port is not None:
             self._port.drop(problem)
+
+    def close(self, code: int) -> None:
+        """The CSMS closes the connection with that close code."""
+        if self._port is not None:
+            self._port.drop(LinkProblem.CLOSED, f"close frame {code}", code)
 
     def receive_the_last(self) -> None:
         """The process at the other end dies: what it had sent by then still arrives."""
@@ -249,17 +274,24 @@ class FakeLink:
     def open(self, target: LinkTarget, generation: int) -> None:
         self.generation, self.target = generation, target
         self._csms.attempts.append(self._csms.reactor.now())
+        self._csms.targets.append(target)
         self._csms._later(self._opened, generation)
 
     def _opened(self, generation: int) -> None:
         if generation != self.generation:
             return
-        if self._csms.reachable:
-            self.up, self.silent = True, False
-            self._csms.links.append((len(self._csms.frames), True))
-            self._on_fact(LinkUp(generation, "ocpp2.0.1", "csms.example"))
-        else:
-            self._on_fact(LinkDown(generation, LinkProblem.REFUSED, "csms.example"))
+        assert self.target is not None
+        endpoint = self._csms.endpoints.get(self.target.url.rpartition("/")[0], ANYONE)
+        refusal = endpoint.refusal(self.target, generation)
+        if not self._csms.reachable:
+            refusal = LinkDown(generation, LinkProblem.REFUSED, "csms.example")
+        if refusal is not None:
+            self._on_fact(refusal)
+            return
+        self.up, self.silent = True, False
+        self._csms.links.append((len(self._csms.frames), True))
+        peer = endpoint.peer(self.target)
+        self._on_fact(LinkUp(generation, "ocpp2.0.1", "csms.example", peer))
 
     def send(self, generation: int, text: str) -> None:
         if self.up and generation == self.generation:
@@ -294,8 +326,8 @@ class FakeLink:
                 self.unhandled += 1
             self._on_fact(fact)
 
-    def drop(self, problem: LinkProblem) -> None:
+    def drop(self, problem: LinkProblem, detail: str = "", close_code: int | None = None) -> None:
         if self.up:
             self.up = False
             self._csms.links.append((len(self._csms.frames), False))
-            self._on_fact(LinkDown(self.generation, problem))
+            self._on_fact(LinkDown(self.generation, problem, detail, close_code))

@@ -36,6 +36,7 @@ T = TypeVar("T")
 EPOCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 """A Monday morning: when virtual stations begin unless told otherwise."""
 
+FIRST_PASSWORD = "virtual-station-password"  # noqa: S105 - of stations that do not exist
 OUTSIDE = frozenset({"board", "wire"})
 """Sources of timers that stand for other threads and machines: they run while the core hangs."""
 
@@ -134,6 +135,11 @@ class VirtualStation:
         tx_resumption: str = "resume",
         clock_error_s: float = 0.0,
         begin: datetime = EPOCH,
+        url: str = "ws://csms.example/ocpp",
+        security_profile: int = 1,
+        password: str = FIRST_PASSWORD,
+        configured: dict[str, str] | None = None,
+        access: Callable[[bytes], Any] | None = None,
         start: bool = True,
     ) -> None:
         self.reactor = reactor or VirtualReactor()
@@ -146,6 +152,11 @@ class VirtualStation:
         self.csms = FakeCsms(self.reactor, self.rng, lambda: self.utc)
         self.identity, self._resumption = identity, tx_resumption
         self._variables = tuple(_preset(key, value) for key, value in (variables or {}).items())
+        self.configured = configured or {}
+        """The installer's `[variables]`; what is changed here counts at the next start."""
+        self.network = NetworkSection(url=url, security_profile=security_profile)
+        """As `configured`, of `[network]`."""
+        self.password, self.access = password, access
         self._begin, self._begin_at = begin, self.reactor.at
         self._clock_error_s = clock_error_s
         self._boots = 1
@@ -182,13 +193,20 @@ class VirtualStation:
             station=StationSection(
                 identity=self.identity, model="virtual", serial_number=self.identity[:25]
             ),
-            network=NetworkSection(url="ws://csms.example/ocpp"),
+            network=self.network,
             charging=ChargingSection(tx_resumption=self._resumption),  # type: ignore[arg-type]
+            variables=tuple(_preset(key, value) for key, value in self.configured.items()),
             presets=self._variables,
-            password=Secret("virtual-station-password"),
+            password=Secret(self.password),
         )
         self.csms.detach()
-        ports = Ports(board=board, link=self.csms.link(), backend=self.backend, keys=self.keys)
+        ports = Ports(
+            board=board,
+            link=self.csms.link(),
+            backend=self.backend,
+            keys=self.keys,
+            access=self.access,
+        )
         self.station = Station(config, env, ports, self.reactor)
         self.station.on_ended = self._on_ended
         self.station.start()

@@ -1,4 +1,10 @@
-"""The password for HTTP Basic authentication (A01): changed durably, told to nobody."""
+"""The password for HTTP Basic authentication (A01): changed durably, told to nobody.
+
+Theory of operation. A change keeps the password of before until the new one has worked. The
+new one is always tried first; when the CSMS has refused it DENIALS times in a row through a
+slot, every second attempt through that slot shows the old one. Whichever is let in first stays
+in force and the other is forgotten. Refusals are not remembered over a restart, passwords are.
+"""
 
 import hashlib
 import logging
@@ -24,15 +30,19 @@ BASIC_AUTH_PASSWORD = Variable(
 )
 DENIALS = 2
 """After so many refusals of the new password in a row, the one before is tried in turn."""
+NAME = "basic"
 
 
 class CredentialRow(Record, frozen=True, kw_only=True):
     """The password in force, and the one before it until the new one has worked."""
 
-    password: str
+    password: str = ""
     previous: str = ""
     configured_hash: str = ""
-    name: str = "basic"
+    """Of the password file, when it was last read."""
+    variable_hash: str = ""
+    """Of what configuration or preset said of the variable, when they were last read."""
+    name: str = NAME
 
     def __repr__(self) -> str:
         return "CredentialRow(redacted)"
@@ -47,60 +57,77 @@ class Credentials:
     def __init__(self, context: Context, on_changed: Callable[[], Any]) -> None:
         self._context, self._on_changed = context, on_changed
         self._rows = context.store.table(CREDENTIALS)
-        self._denied = 0
-        self._sent_previous = False
+        self._denied: dict[str, int] = {}
+        self._sent = ""
         context.variables.declare(BASIC_AUTH_PASSWORD)
         context.variables.validate(BASIC_AUTH_PASSWORD, _check)
         context.variables.watch(BASIC_AUTH_PASSWORD, self._set)
 
     def configure(self, password: str, *, first_only: bool) -> None:
-        """What the installer wrote counts at the first start, and when he has changed it."""
-        row = self._rows.get("basic")
-        preset = self._context.variables.find(BASIC_AUTH_PASSWORD)
-        if row is None and preset:
-            password = preset
-        if not password:
-            return
-        digest = hashlib.sha256(password.encode()).hexdigest()
-        if row is None or (not first_only and row.configured_hash != digest):
-            self._rows.put(CredentialRow(password=password, configured_hash=digest))
+        """What installer or manufacturer wrote counts at the first start, and when it changes.
 
-    def next_password(self) -> str:
+        The variable is more exact than the password file: it wins when both are new.
+        """
+        known = self._rows.get(NAME)
+        row = known or CredentialRow()
+        preset = self._context.variables.find(BASIC_AUTH_PASSWORD) or ""
+        takes = known is None or not first_only
+        if takes and password and row.configured_hash != _hash(password):
+            row = replace(row, password=password, previous="", configured_hash=_hash(password))
+        if takes and preset and row.variable_hash != _hash(preset):
+            row = replace(row, password=preset, previous="", variable_hash=_hash(preset))
+        if row != (known or CredentialRow()):
+            self._rows.put(row)
+        if known is not None and row.password != known.password:
+            self._tell("BasicAuthPassword by configuration")
+        self._show(row)
+
+    def next_password(self, slot: str) -> str:
         """A01: the new one; after repeated refusals the old one too, as a last resort."""
-        row = self._rows.get("basic")
-        if row is None:
-            return ""
-        turn = self._denied >= DENIALS and self._denied % 2 == 0
-        self._sent_previous = bool(row.previous) and turn
-        return row.previous if self._sent_previous else row.password
+        row = self._rows.get(NAME) or CredentialRow()
+        denied = self._denied.get(slot, 0)
+        last_resort = row.previous and denied >= DENIALS and (denied - DENIALS) % 2 == 0
+        self._sent = row.previous if last_resort else row.password
+        return self._sent
 
-    def denied(self) -> None:
+    def denied(self, slot: str) -> None:
         """The CSMS refused what `next_password` gave."""
-        self._denied += 1
+        self._denied[slot] = self._denied.get(slot, 0) + 1
 
     def worked(self) -> None:
-        """The CSMS took it: the other one is forgotten."""
-        self._denied = 0
-        row = self._rows.get("basic")
+        """The CSMS took what `next_password` gave: the other one is forgotten."""
+        self._denied.clear()
+        row = self._rows.get(NAME)
         if row is None or not row.previous:
             return
-        if self._sent_previous:
+        if self._sent == row.previous:
             log.warning("the CSMS knows only the previous password; it stays in force")
-            row = replace(row, password=row.previous)
-        self._rows.put(replace(row, previous=""))
+            self._tell("BasicAuthPassword: the previous one is in force again")
+        row = replace(row, password=self._sent, previous="")
+        self._rows.put(row)
+        self._show(row)
 
     def _set(self, _: int | None, password: str | None) -> None:
         """A01.FR.01: durable before the answer, in one unit with it; then reconnect."""
-        row = self._rows.get("basic")
-        if password is None or (row is not None and row.password == password):
+        row = self._rows.get(NAME) or CredentialRow()
+        if not password or row.password == password:
             return
-        before = row or CredentialRow(password="")
-        self._rows.put(replace(before, password=password, previous=before.password))
-        self._denied = 0
-        self._context.events.publish(  # A01.FR.11: the change, never the content (A01.FR.12)
-            SecurityHappened("ReconfigurationOfSecurityParameters", "BasicAuthPassword")
-        )
+        self._rows.put(replace(row, password=password, previous=row.password))
+        self._denied.clear()
+        self._tell("BasicAuthPassword")  # A01.FR.11: the change, never the content (A01.FR.12)
         self._on_changed()
+
+    def _show(self, row: CredentialRow) -> None:
+        """The variable holds what is in force, so that setting anything else is a change."""
+        if row.password:
+            self._context.variables.update(BASIC_AUTH_PASSWORD, row.password)
+
+    def _tell(self, what: str) -> None:
+        self._context.events.publish(SecurityHappened("ReconfigurationOfSecurityParameters", what))
+
+
+def _hash(password: str) -> str:
+    return hashlib.sha256(password.encode()).hexdigest()
 
 
 def _check(password: str) -> None:

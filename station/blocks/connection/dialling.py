@@ -1,22 +1,24 @@
-"""When to try which network slot, and whether the connection is still alive.
+"""Dialling, and whether the connection is still alive.
 
-Durations run on the monotonic clock; the link lane only dials, reads and writes.
-Theory of operation: attempts go through the slots in the order of priority, each
-NetworkProfileConnectionAttempts times; when all have failed, the one that worked last gets
-its turn, then the list begins anew, for ever (B10.FR.03, FR.07 to FR.09). The wait between
-attempts grows over all of them and starts anew with every success (Part 4, section 5.3).
+Durations run on the monotonic clock; the link lane only dials, reads and writes. `turns` says
+through which slot the next attempt goes, `back_off` how long to wait for it.
 """
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import quote
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from station.blocks.connection.access import Access, Command
+from station.blocks.connection.back_off import BackOff
 from station.blocks.connection.credentials import Credentials
 from station.blocks.connection.profiles import NetworkRow, Profiles
 from station.blocks.connection.tls import Tls
+from station.blocks.connection.turns import Turns
 from station.context import Context
 from station.device_model import Integer, Variable
 from station.events import AllProfilesFailed, SecurityHappened, StationCertificateChanged
@@ -26,18 +28,9 @@ from station.reactor import Timer
 
 log = logging.getLogger(__name__)
 
-
-def _seconds(name: str, default: int, *, least: int = 0) -> Variable[int]:
-    kind = Integer(unit="s", min=least, max=86400)
-    return Variable("OCPPCommCtrlr", name, kind, default=default)
-
-
-WAIT_MINIMUM = _seconds("RetryBackOffWaitMinimum", 10, least=1)
-RANDOM_RANGE = _seconds("RetryBackOffRandomRange", 20)
-REPEAT_TIMES = Variable(
-    "OCPPCommCtrlr", "RetryBackOffRepeatTimes", Integer(min=0, max=20), default=5
+PING_INTERVAL = Variable(
+    "OCPPCommCtrlr", "WebSocketPingInterval", Integer(unit="s", min=0, max=86400), default=60
 )
-PING_INTERVAL = _seconds("WebSocketPingInterval", 60)
 CONNECTION_ATTEMPTS = Variable(
     "OCPPCommCtrlr", "NetworkProfileConnectionAttempts", Integer(min=1, max=100), default=3
 )
@@ -57,6 +50,24 @@ class LinkListener(Protocol):
     def frame(self, fact: FrameIn) -> None: ...
 
 
+class Finding(Struct, frozen=True):
+    """What was wrong the last time that a slot failed, or that its connection ended."""
+
+    slot: str
+    url: str
+    at: float
+    problem: LinkProblem
+    detail: str
+    attempts: int
+    """Failed in a row; 0 for a connection that was up."""
+    http_status: int | None = None
+    close_code: int | None = None
+
+    @property
+    def line(self) -> str:
+        return self.problem.value + (f": {self.detail}" if self.detail else "")
+
+
 class LinkState(Struct, frozen=True):
     """What the API and the log tell about the connection."""
 
@@ -64,40 +75,46 @@ class LinkState(Struct, frozen=True):
     since: float
     address: str
     last_error: str
+    slot: str = ""
+    next_attempt_at: float | None = None
 
 
 class Connection:
     """Keeps the station connected: dials, backs off, pings, never gives up (B10.FR.09)."""
 
-    def __init__(self, context: Context, link: Link, session: LinkListener) -> None:
+    def __init__(
+        self, context: Context, link: Link, session: LinkListener, access: Command | None = None
+    ) -> None:
         self._context, self._link, self._session = context, link, session
-        self.profiles = Profiles(context, takes_access=False)
-        self.credentials = Credentials(context, self._begin_anew)
+        variables = context.variables
+        self.profiles = Profiles(context, takes_access=access is not None)
+        self.credentials = Credentials(context, self._password_changed)
         self._tls = Tls(context, self._begin_anew)
+        self._access = Access(context, access)
+        self._back_off = BackOff(variables, context.rng)
+        variables.declare(PING_INTERVAL)
+        variables.declare(CONNECTION_ATTEMPTS)
+        self._turns = Turns(
+            self.profiles,
+            lambda: variables[CONNECTION_ATTEMPTS],
+            lambda: context.events.publish(AllProfilesFailed()),
+        )
         self._generation = 0
         self._timer: Timer | None = None
         self._pings: list[Timer] = []
         self._up = False
         self._stopped = False
-        self._doubled = 0
         self._row: NetworkRow | None = None
-        self._attempts = 0
-        self._falling_back = False
-        self._wait_s = 0.0
+        self._target: LinkTarget | None = None
         self._heard_at = float("-inf")
-        self._registered_at: tuple[str, int] | None = None
+        self._registered_at: NetworkRow | None = None
+        self._usual_timeout_s = 0
         self._told: set[str] = set()
         """Security events of this series of failures (A00.FR.316: once each)."""
         self.state = LinkState("down", context.reactor.now(), "", "")
-        for variable in (
-            WAIT_MINIMUM,
-            RANDOM_RANGE,
-            REPEAT_TIMES,
-            PING_INTERVAL,
-            CONNECTION_ATTEMPTS,
-        ):
-            context.variables.declare(variable)
-        context.variables.watch(PING_INTERVAL, lambda *_: self._arm_ping())
+        self.findings: dict[str, Finding] = {}
+        """The last one of each slot."""
+        variables.watch(PING_INTERVAL, lambda *_: self._arm_ping())
         context.events.subscribe(StationCertificateChanged, lambda _: self._begin_anew())
 
     def configure(
@@ -108,6 +125,7 @@ class Connection:
         self.credentials.configure(password, first_only=first_only)
 
     def start(self) -> None:
+        self._usual_timeout_s = self._session.message_timeout_s
         self._link.start(
             lambda fact: self._context.reactor.post(self._on_fact, fact, source="link")
         )
@@ -120,6 +138,10 @@ class Connection:
         self._link.close(self._generation)
 
     # -- attempts
+
+    def _password_changed(self) -> None:
+        if self._row is not None and self._row.security_profile < 3:
+            self._begin_anew()
 
     def _begin_anew(self) -> None:
         """Reconnect with what has changed, once the answer that told of it is on its way."""
@@ -134,49 +156,35 @@ class Connection:
 
     def _dial(self) -> None:
         self._timer = None
-        row = self._row = self._choose()
+        row = self._row = self._turns.next()
         if row is None:
             log.error("no network slot is filled: set [network] url, or SetNetworkProfile")
             return
         self._generation += 1
+        self._back_off.attempted(self._context.reactor.now())
+        self._tell("connecting", row.url)
+        self._access.prepare(row.slot, row.access, partial(self._open, row, self._generation))
+
+    def _open(self, row: NetworkRow, generation: int, failed: str) -> None:
+        if self._stopped or generation != self._generation:
+            return
+        if failed:
+            self._on_down(LinkDown(generation, LinkProblem.UNREACHABLE, failed))
+            return
+        self._target = self._target_of(row)
+        self._link.open(self._target, generation)
+
+    def _target_of(self, row: NetworkRow) -> LinkTarget:
         identity = self._context.identity.identity
-        last = self.profiles.last_working()
         basic = row.security_profile < 3  # A00.FR.401: profile 3 has the certificate instead
-        target = LinkTarget(
+        migrating = self.profiles.is_other_than_last(row)
+        return LinkTarget(
             url=f"{row.url.rstrip('/')}/{quote(identity, safe='')}",
             user=identity if basic else "",
-            password=self.credentials.next_password() if basic else "",
+            password=self.credentials.next_password(row.slot) if basic else "",
             deadline_s=DIAL_DEADLINE_S,
-            tls=self._tls.settings(
-                row.security_profile, migrating=last is not None and last.slot != row.slot
-            ),
+            tls=self._tls.settings(row.security_profile, migrating=migrating),
         )
-        self._tell("connecting", row.url)
-        self._link.open(target, self._generation)
-
-    def _choose(self) -> NetworkRow | None:
-        """B10.FR.03 and B10.FR.07: the slot whose turn it is."""
-        order = self.profiles.order()
-        current = self._row and self.profiles.get(self._row.slot)
-        if current is None or (current not in order and not self._falling_back):
-            self._attempts = 0
-            return order[0] if order else None
-        if self._attempts < self._context.variables[CONNECTION_ATTEMPTS]:
-            return current
-        self._attempts = 0
-        return self._after(current, order)
-
-    def _after(self, row: NetworkRow, order: list[NetworkRow]) -> NetworkRow | None:
-        if self._falling_back:
-            self._falling_back = False
-            return order[0]
-        position = order.index(row) + 1
-        if position < len(order):
-            return order[position]
-        self._context.events.publish(AllProfilesFailed())
-        last = self.profiles.last_working()
-        self._falling_back = last is not None
-        return last or order[0]
 
     def _on_fact(self, fact: LinkFact) -> None:
         if fact.generation != self._generation:
@@ -192,65 +200,80 @@ class Connection:
             self._arm_ping()
 
     def _on_up(self, fact: LinkUp) -> None:
-        row = self._row
+        row, target = self._row, self._target
         assert row is not None, "an attempt has a slot"
-        self._up, self._falling_back = True, False
-        self._attempts = 0
-        self._wait_s = 0.0
+        assert target is not None, "an attempt has a target"
+        self._up = True
+        self._back_off.succeeded()
         self._told.clear()
         self._tell("up", fact.address)
-        log.info("connected to %s", fact.address)
+        log.info("connected to %s through slot %s", fact.address, row.slot)
         self.profiles.worked(row)
-        self.credentials.worked()
-        self._tls.established(fact.peer)
-        if row.message_timeout_s is not None:
-            self._session.message_timeout_s = row.message_timeout_s
-        if self._registered_at not in (None, row.endpoint):  # B10.FR.10
-            self._context.csms.happened(Input.CSMS_CHANGED)
-        self._registered_at = row.endpoint
+        if target.user:
+            self.credentials.worked()
+        mutual = target.tls is not None and bool(target.tls.certificate_chain)
+        self._tls.established(fact.peer, mutual=mutual)
+        self._session.message_timeout_s = row.message_timeout_s or self._usual_timeout_s
+        if self._registered_at is not None and not self._registered_at.is_same_as(row):
+            self._context.csms.happened(Input.CSMS_CHANGED)  # B10.FR.10
+        self._registered_at = row
         self._arm_ping()
         self._session.link_up(fact.generation)
 
     def _on_down(self, fact: LinkDown) -> None:
+        row = self._row
+        assert row is not None, "an attempt has a slot"
         was_up, self._up = self._up, False
         self._cancel_pings()
-        why = fact.problem.value + (f": {fact.detail}" if fact.detail else "")
+        finding = self._find(row, fact, was_up=was_up)
         if was_up:
+            self._turns.lost(row)
             self._tls.lost()
             self._session.link_down()
         else:
-            self._attempts += 1
-            self._tell_security(fact)
+            self._turns.failed()
+            self._tell_security(row, fact)
         if self._stopped:
-            self._tell("stopped", "", why)
+            self._tell("stopped", "", finding.line)
             return
-        by_us = was_up and fact.problem is LinkProblem.LOCAL
-        wait_s = 0.0 if by_us else self._back_off()
-        if fact.retry_after_s is not None:
-            wait_s = max(wait_s, min(fact.retry_after_s, LONGEST_RETRY_AFTER_S))
-        self._tell("down", "", why)
+        wait_s = self._wait_s(fact, was_up=was_up)
+        self._tell("down", "", finding.line)
         lost = "connection lost" if was_up else "cannot connect"
-        log.warning("%s (%s); next attempt in %.0f s", lost, why, wait_s)
+        log.warning(
+            "%s (slot %s, %s); next attempt in %.0f s", lost, row.slot, finding.line, wait_s
+        )
         self._timer = self._context.reactor.call_later(wait_s, self._dial, source="connection")
+        self.state = replace(self.state, next_attempt_at=self._timer.due_at)
 
-    def _tell_security(self, fact: LinkDown) -> None:
+    def _wait_s(self, fact: LinkDown, *, was_up: bool) -> float:
+        """Retry-After and the ration lengthen the wait, they never shorten it."""
+        by_us = was_up and fact.problem is LinkProblem.LOCAL
+        wait_s = 0.0 if by_us else self._back_off.next_wait_s()
+        asked_s = min(fact.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
+        return max(wait_s, asked_s, self._back_off.ration_s(self._context.reactor.now()))
+
+    def _find(self, row: NetworkRow, fact: LinkDown, *, was_up: bool) -> Finding:
+        before = self.findings.get(row.slot)
+        finding = self.findings[row.slot] = Finding(
+            slot=row.slot,
+            url=row.url,
+            at=self._context.reactor.now(),
+            problem=fact.problem,
+            detail=fact.detail,
+            attempts=0 if was_up else (before.attempts if before is not None else 0) + 1,
+            http_status=fact.http_status,
+            close_code=fact.close_code,
+        )
+        return finding
+
+    def _tell_security(self, row: NetworkRow, fact: LinkDown) -> None:
         """Once in a series of failures, which ends with a success (A00.FR.316)."""
-        if fact.problem is LinkProblem.UNAUTHORIZED:
-            self.credentials.denied()
+        if fact.problem is LinkProblem.UNAUTHORIZED and row.security_profile < 3:
+            self.credentials.denied(row.slot)
         event = self._tls.event_of(fact)
         if event and event not in self._told:
             self._told.add(event)
             self._context.events.publish(SecurityHappened(event, fact.detail))
-
-    def _back_off(self) -> float:
-        """Part 4, section 5.3: the minimum, then doubled RepeatTimes times, each with chance."""
-        variables = self._context.variables
-        chance_s = self._context.rng.random() * variables[RANDOM_RANGE]
-        if self._wait_s == 0.0:
-            self._wait_s, self._doubled = variables[WAIT_MINIMUM] + chance_s, 0
-        elif self._doubled < variables[REPEAT_TIMES]:
-            self._wait_s, self._doubled = self._wait_s * 2 + chance_s, self._doubled + 1
-        return self._wait_s
 
     # -- pings
 
@@ -287,4 +310,5 @@ class Connection:
 
     def _tell(self, state: str, address: str, error: str = "") -> None:
         now = self._context.reactor.now()
-        self.state = LinkState(state, now, address, error or self.state.last_error)
+        slot = "" if self._row is None else self._row.slot
+        self.state = LinkState(state, now, address, error or self.state.last_error, slot)

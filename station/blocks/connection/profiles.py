@@ -2,10 +2,12 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 
-import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
+from station.blocks.connection.access import settings_of
 from station.context import Context
 from station.device_model import (
     Boolean,
@@ -16,7 +18,6 @@ from station.device_model import (
     Variable,
 )
 from station.events import SecurityHappened
-from station.ocpp import codec
 from station.ocpp.messages.common import StatusInfo
 from station.ocpp.messages.provisioning import (
     NetworkConnectionProfile,
@@ -65,28 +66,37 @@ class NetworkRow(Record, frozen=True, kw_only=True):
     message_timeout_s: int | None = None
     """None leaves the variable MessageTimeout as it is."""
     access: str = ""
-    """APN and VPN settings as JSON, for the command that the installer configured."""
-    configured_hash: str = ""
-    """Of what the installer's configuration said when it was written."""
+    """What the access command gets; holds passwords."""
 
-    @property
-    def endpoint(self) -> tuple[str, int]:
-        """What makes it another CSMS, or another way to it (B10.FR.10)."""
-        return self.url, self.security_profile
+    def is_same_as(self, other: "NetworkRow") -> bool:
+        """The same way to the same CSMS (B10.FR.10)."""
+        return replace(self, message_timeout_s=None) == replace(other, message_timeout_s=None)
 
     def __repr__(self) -> str:
         return f"NetworkRow({self.slot}, {self.url}, profile {self.security_profile})"
 
 
 class LastProfileRow(Record, frozen=True, kw_only=True):
-    """The slot of the last successful connection (B10.FR.07)."""
+    """The profile of the last successful connection (B10.FR.07).
+
+    A copy: its slot may hold something else by now, which perhaps does not work.
+    """
 
     slot: str
+    profile: NetworkRow | None = None
     name: str = "last"
+
+
+class ConfiguredRow(Record, frozen=True, kw_only=True):
+    """What the installer's configuration said when it was last taken."""
+
+    digest: str
+    name: str = "slot 1"
 
 
 NETWORK = Table("network", NetworkRow, lambda row: row.slot)
 LAST_PROFILE = Table("last_profile", LastProfileRow, lambda row: row.name)
+CONFIGURED = Table("configured_network", ConfiguredRow, lambda row: row.name)
 
 
 class Profiles:
@@ -96,6 +106,7 @@ class Profiles:
         self._context, self._takes_access = context, takes_access
         self._rows = context.store.table(NETWORK)
         self._last = context.store.table(LAST_PROFILE)
+        self._configured = context.store.table(CONFIGURED)
         variables = context.variables
         for number in (ACTIVE_PROFILE, SECURITY_PROFILE):
             variables.declare(number)
@@ -106,47 +117,54 @@ class Profiles:
         context.queries.last_root_needed.register(self._needs_root)
 
     def configure(self, url: str, security_profile: int, *, first_only: bool) -> None:
-        """Fill slot 1 at the first start, or when the installer has changed what he wrote."""
-        digest = hashlib.sha256(f"{url} {security_profile}".encode()).hexdigest()
-        row = self._rows.get("1")
-        changed = row is not None and not first_only and row.configured_hash != digest
-        if url and (row is None or changed):
-            self._rows.put(
-                NetworkRow(
-                    slot="1",
-                    url=url,
-                    security_profile=security_profile,
-                    configured_hash=digest,
-                )
-            )
-            if row is not None:
-                log.warning("network slot 1 was changed by the configuration")
-                self._tell_security("network slot 1 by configuration")
+        """Fill slot 1 at the first start, or when the installer has changed what he wrote.
 
-    def get(self, slot: str) -> NetworkRow | None:
-        return self._rows.get(slot)
+        What he writes wins over everything the CSMS has set: the way to another profile that
+        is not OCPP (A00.FR.005), and the way out for a station that finds no CSMS any more.
+        """
+        digest = hashlib.sha256(f"{url} {security_profile}".encode()).hexdigest()
+        known = self._configured.get("slot 1")
+        if not url or (known is not None and (first_only or known.digest == digest)):
+            return
+        self._configured.put(ConfiguredRow(digest=digest))
+        self._rows.put(NetworkRow(slot="1", url=url, security_profile=security_profile))
+        variables = self._context.variables
+        variables.update(SECURITY_PROFILE, security_profile, persist=True)  # A00.FR.004
+        if known is None:
+            return
+        others = tuple(slot for slot in variables[PRIORITY] if slot != "1")
+        variables.update(PRIORITY, ("1", *others), persist=True)
+        log.warning("network slot 1 was changed by the configuration")
+        self._tell_security("network slot 1 by configuration")
 
     def order(self) -> list[NetworkRow]:
-        """The filled slots in the order of priority; slot 1 when nothing else is left."""
-        variables = self._context.variables
-        rows = [row for slot in variables[PRIORITY] if (row := self._rows.get(slot)) is not None]
-        return rows or self._rows.all()[:1]
+        """The usable slots in the order of priority; any other when none of these is left."""
+        rows = [self._rows.get(slot) for slot in self._context.variables[PRIORITY]]
+        return self._usable(rows) or self._usable(self._rows.all())
 
     def last_working(self) -> NetworkRow | None:
+        """The profile to fall back to, unless it is a weaker one than that in force."""
         last = self._last.get("last")
-        return None if last is None else self._rows.get(last.slot)
+        rows = self._usable([last.profile]) if last is not None else []
+        return rows[0] if rows else None
+
+    def is_other_than_last(self, row: NetworkRow) -> bool:
+        last = self.last_working()
+        return last is not None and not last.is_same_as(row)
 
     def worked(self, row: NetworkRow) -> None:
         """The CSMS took the connection through *row*: it is the one to fall back to."""
         variables = self._context.variables
         variables.update(ACTIVE_PROFILE, int(row.slot))
-        rises = row.security_profile > variables[SECURITY_PROFILE]
-        variables.update(SECURITY_PROFILE, row.security_profile)
         last = self._last.get("last")
-        if last is None or last.slot != row.slot:
-            self._last.put(LastProfileRow(slot=row.slot))
-        if rises:
-            self._drop_lower(row.security_profile)
+        rises = row.security_profile > variables[SECURITY_PROFILE]
+        variables.update(SECURITY_PROFILE, row.security_profile, persist=True)
+        if last is None or last.profile != row:
+            self._last.put(LastProfileRow(slot=row.slot, profile=row))
+        self._drop_lower(row.security_profile, rises=rises)
+
+    def _usable(self, rows: Sequence[NetworkRow | None]) -> list[NetworkRow]:
+        return [row for row in rows if row is not None and self._may_use(row.security_profile)]
 
     def set_network_profile(self, request: SetNetworkProfileRequest) -> SetNetworkProfileResponse:
         slot, profile = str(request.configuration_slot), request.connection_data
@@ -167,16 +185,11 @@ class Profiles:
                 url=check_csms_url(profile.ocpp_csms_url),
                 security_profile=profile.security_profile,
                 message_timeout_s=profile.message_timeout,
-                access=_access(profile),
-                configured_hash=self._configured_hash(slot),
+                access=settings_of(slot, profile),
             )
         )
         self._tell_security(f"network slot {slot}")
         return SetNetworkProfileResponse(status=SetNetworkProfileStatus.ACCEPTED)  # B09.FR.01
-
-    def _configured_hash(self, slot: str) -> str:
-        row = self._rows.get(slot)
-        return "" if row is None else row.configured_hash
 
     def _wrong_with(self, profile: NetworkConnectionProfile) -> str:
         try:
@@ -187,12 +200,12 @@ class Profiles:
             return "ocppTransport must be JSON"
         if profile.security_profile not in (1, 2, 3):
             return "securityProfile must be 1, 2 or 3"
-        if url.startswith("wss:") is (profile.security_profile == 1):
+        if url.lower().startswith("wss:") is (profile.security_profile == 1):
             return "profile 1 goes with ws://, profiles 2 and 3 with wss://"
         if not 0 < profile.message_timeout <= MAX_TIMEOUT_S:
             return f"messageTimeout must be 1 to {MAX_TIMEOUT_S} s"
         if not self._takes_access and (profile.apn is not UNSET or profile.vpn is not UNSET):
-            return "this station cannot set up APN or VPN"
+            return "APN and VPN need an access_command in [network] of the configuration"
         return ""
 
     def _check_priority(self, slots: tuple[str, ...]) -> None:
@@ -226,11 +239,12 @@ class Profiles:
             return False
         return security_profile == 2 or trust.station_certificate() is not None  # A05.FR.03
 
-    def _drop_lower(self, security_profile: int) -> None:
+    def _drop_lower(self, security_profile: int, *, rises: bool) -> None:
         """A05.FR.06: the way back to a weaker profile is gone."""
         variables = self._context.variables
         for row in self._rows.all():
-            if row.security_profile < security_profile:
+            lower = row.security_profile < security_profile
+            if lower and (rises or not self._may_use(row.security_profile)):
                 self._rows.delete(row.slot)
         left = tuple(slot for slot in variables[PRIORITY] if self._rows.get(slot) is not None)
         if left != variables[PRIORITY]:
@@ -244,15 +258,6 @@ class Profiles:
 
     def _tell_security(self, what: str) -> None:
         self._context.events.publish(SecurityHappened("ReconfigurationOfSecurityParameters", what))
-
-
-def _access(profile: NetworkConnectionProfile) -> str:
-    if profile.apn is UNSET and profile.vpn is UNSET:
-        return ""
-    payload = codec.to_payload(profile)
-    return msgspec.json.encode(
-        {key: payload[key] for key in ("apn", "vpn") if key in payload}
-    ).decode()
 
 
 def _rejected(reason_code: str, text: str) -> SetNetworkProfileResponse:

@@ -90,11 +90,11 @@ class Tls:
         last = self._times.get("csms")
         return BUILD_TIME if last is None else max(BUILD_TIME, last.moment)
 
-    def established(self, peer: TlsPeer | None) -> None:
+    def established(self, peer: TlsPeer | None, *, mutual: bool) -> None:
         self._peer = peer
         if peer is not None:
             log.info("%s, %s, certificate of %s", peer.version, peer.cipher_suite, peer.subject)
-            self._context.events.publish(TlsEstablished(peer.fallback_root))
+            self._context.events.publish(TlsEstablished(peer.fallback_root, mutual=mutual))
 
     def lost(self) -> None:
         self._peer = None
