@@ -212,6 +212,10 @@ class Sim:
         until(look, lambda: f"{json.dumps(seen[0], indent=1)}\n{self.process.text}")
         return seen[0]
 
+    def wait_until_accepted(self) -> None:
+        """Before that, a token that the station does not know cannot be checked."""
+        self.until(lambda state: state["registration"] == "Accepted")
+
     def wait_for_saved_world(self, since: float) -> None:
         """The simulated hardware has been saved at some time after *since*."""
         world = self.state_dir / "world.json"
@@ -230,6 +234,7 @@ class Sim:
 
     def charge(self, evse: int = 1) -> None:
         """Plug a car in and show a token; returns when energy flows."""
+        self.wait_until_accepted()
         self.plug(evse)
         self.token(evse=evse)
         self.until(lambda state: state["evses"][evse - 1]["drawing"])

@@ -61,7 +61,7 @@ def test_one_reader_for_two_evses_begins_without_an_evse(
 ) -> None:
     """E01.FR.16"""
     sim = make_sim("--evses=2", TxCtrlr__TxStartPoint="Authorized").start()
-    wait_for_boot(csms)
+    sim.wait_until_accepted()
     sim.token(evse=None)
     wait(csms, lambda seen: len(events(seen)) == 1)
     assert "evse" not in events(csms)[0]

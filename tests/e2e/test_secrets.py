@@ -8,7 +8,7 @@ from pathlib import Path
 from station.bench.csms_thread import BenchCsmsThread
 from station.io.redact import HIDDEN
 from tests.e2e.conftest import CONFIGURED, MakeSim
-from tests.e2e.heard import messages, wait, wait_for_boot
+from tests.e2e.heard import messages, wait
 from tests.e2e.rig import IDENTITY, PASSWORD, Child, Sim, listening_on
 
 PIN = "canary-pin-4711"
@@ -19,7 +19,7 @@ def test_no_secret_is_shown_even_with_every_frame_in_the_log(
     make_sim: MakeSim, csms: BenchCsmsThread
 ) -> None:
     sim = make_sim(program=(*CONFIGURED, "--frames")).start()
-    wait_for_boot(csms)
+    sim.wait_until_accepted()
     use_secrets(sim, csms)
     shown = sim.process.text + str(sim.state())
     assert sim.process.stop() == 0
@@ -40,6 +40,7 @@ def test_the_bench_csms_shows_and_logs_no_secret_either(
     password = f"--password={IDENTITY}={PASSWORD}"
     bench = run("csms", "--listen=127.0.0.1:0", f"--log={log}", password)
     sim = make_sim(csms_url=listening_on(bench)).start()
+    sim.wait_until_accepted()
     sim.token(PIN, type="KeyCode")
     bench.wait_for("Authorize")
     assert bench.stop(signal.SIGINT) == 0

@@ -23,6 +23,7 @@ def test_killed_before_the_token_was_answered_it_forgets_the_token_only(
     sim: Sim, csms: BenchCsmsThread
 ) -> None:
     csms.behaviour["Authorize"] = NO_ANSWER
+    sim.wait_until_accepted()
     sim.plug()
     sim.token()
     wait(csms, lambda seen: messages(seen, "Authorize"))
@@ -31,6 +32,7 @@ def test_killed_before_the_token_was_answered_it_forgets_the_token_only(
     assert wait_for_boot(csms, 2) == "ApplicationReset"
     wait(csms, lambda seen: last_status(seen, 1) == "Occupied")
     assert not sim.evse()["authorized"]
+    sim.wait_until_accepted()
     sim.token()
     sim.until(lambda state: state["evses"][0]["drawing"])
     sim.token()
@@ -41,6 +43,7 @@ def test_killed_as_soon_as_it_has_started_it_goes_on_charging(
     sim: Sim, csms: BenchCsmsThread
 ) -> None:
     """The contactor may not even have closed."""
+    sim.wait_until_accepted()
     sim.plug()
     sim.token()
     wait(csms, events)
@@ -107,7 +110,7 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(
     sim.until(lambda state: state["evses"][0]["drawing"])
     sim.token()
     sim.restart()
-    sim.until(lambda state: state["registration"] == "Accepted")
+    sim.wait_until_accepted()
     if sim.state()["transactions"]:  # the token of the last run came too late
         sim.until(lambda state: state["evses"][0]["drawing"])
         sim.token()
