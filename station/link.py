@@ -28,6 +28,15 @@ class LinkProblem(StrEnum):
     LOCAL = "closed by the station"
 
 
+class LinkStage(StrEnum):
+    """What an attempt was doing when it ended; the words go into its message."""
+
+    NAME = "looking up the name"
+    TCP = "connecting"
+    TLS = "agreeing on TLS"
+    UPGRADE = "waiting for the upgrade"
+
+
 class TlsRefusal(StrEnum):
     """Why there is no TLS connection; the first three are security events of the standard."""
 
@@ -37,6 +46,8 @@ class TlsRefusal(StrEnum):
     CLIENT_CERTIFICATE_REFUSED = "the CSMS refuses the certificate of the station"
     CLIENT_CERTIFICATE_UNUSABLE = "the certificate of the station cannot be used"
     """Nothing was sent: the chain or its key is missing, damaged, too weak, or not a pair."""
+    NO_ROOT = "no root certificate of the CSMS is installed"
+    NOT_TLS = "what answers does not speak TLS"
     OTHER = "TLS cannot be agreed on"
 
 
@@ -112,6 +123,8 @@ class LinkDown(Struct, frozen=True):
     close_code: int | None = None
     http_status: int | None = None
     retry_after_s: float | None = None
+    stage: LinkStage | None = None
+    """How far the attempt got; None when the connection stood."""
     tls: TlsRefusal | None = None
     """Set when, and only when, TLS could not be agreed on."""
     only_dates: bool = False

@@ -14,7 +14,16 @@ from hal.sim.thread import SimBoardThread
 from hal.sim.world import World
 from station.control import ControlError
 from station.io.csms_link import ThreadLink
-from station.link import FrameIn, Link, LinkDown, LinkFact, LinkProblem, LinkTarget, PongIn
+from station.link import (
+    FrameIn,
+    Link,
+    LinkDown,
+    LinkFact,
+    LinkProblem,
+    LinkStage,
+    LinkTarget,
+    PongIn,
+)
 from station.main import Surroundings
 
 log = logging.getLogger(__name__)
@@ -53,7 +62,8 @@ class CuttableLink:
             self._inner.open(target, generation)
         else:
             problem = LinkProblem.TIMEOUT if self._silent else LinkProblem.UNREACHABLE
-            self._on_fact(LinkDown(generation, problem, "the simulated network is down"))
+            detail = "the simulated network is down"
+            self._on_fact(LinkDown(generation, problem, detail, stage=LinkStage.TCP))
 
     def send(self, generation: int, text: str) -> None:
         if not self._silent:

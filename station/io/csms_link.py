@@ -179,7 +179,7 @@ class ThreadLink:
         dial, connection = self._dial, self._connection
         if dial is not None and now >= self._dial_due_at:
             detail = f"deadline passed while {dial.stage}"
-            self._drop(LinkDown(self._generation, LinkProblem.TIMEOUT, detail))
+            self._drop(LinkDown(self._generation, LinkProblem.TIMEOUT, detail, stage=dial.stage))
         elif connection is not None and connection.due_at is not None and now >= connection.due_at:
             connection.on_due()
 
@@ -236,6 +236,7 @@ class ThreadLink:
                     error.detail,
                     http_status=error.http_status,
                     retry_after_s=error.retry_after_s,
+                    stage=error.stage,
                     tls=error.tls,
                     only_dates=error.only_dates,
                 )

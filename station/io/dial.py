@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from station.io.upgrade import DialError, Upgraded, upgrade
-from station.link import LinkProblem, LinkTarget, TlsPeer, TlsRefusal, TlsSettings
+from station.link import LinkProblem, LinkStage, LinkTarget, TlsPeer, TlsRefusal, TlsSettings
 
 if TYPE_CHECKING:
     from station.io.tls_reasons import TlsError
@@ -69,7 +69,7 @@ class Dial:
         self._handle: socket.socket | None = None
         self._cancelled = False
         self._reached = ""
-        self.stage = "looking up the name"
+        self.stage = LinkStage.NAME
         """What the attempt is doing, for a message about its deadline."""
         self._thread = threading.Thread(target=self._run, name="dial", daemon=True)
 
@@ -93,6 +93,8 @@ class Dial:
         except Exception as error:  # the edge of the thread: the link must hear of every end
             log.exception("dialling failed unexpectedly")
             result = DialError(LinkProblem.UPGRADE, f"internal error: {type(error).__name__}")
+        if isinstance(result, DialError):
+            result.stage = self.stage
         with self._lock:  # so that after `cancel` nothing is delivered any more
             if not self._cancelled:
                 self._on_done(result)
@@ -129,7 +131,7 @@ class Dial:
     def _upgrade(
         self, sock: socket.socket, address: Address, peer: TlsPeer | None = None
     ) -> Dialled:
-        self.stage = "waiting for the upgrade"
+        self.stage = LinkStage.UPGRADE
         try:
             upgraded = upgrade(
                 sock,
@@ -168,7 +170,7 @@ class Dial:
     def _connect(self, address: Address) -> socket.socket:
         """Each address in the resolver's order, with its share of the time that is left."""
         found = self._look_up(address)
-        self.stage = "connecting"
+        self.stage = LinkStage.TCP
         failures: list[OSError] = []
         for index, (family, kind, proto, _, sockaddr) in enumerate(found):
             sock = socket.socket(family, kind, proto)
@@ -206,7 +208,7 @@ class Dial:
         from station.io.tls_reasons import TlsError
 
         sock = self._connect(address)
-        self.stage = "agreeing on TLS"
+        self.stage = LinkStage.TLS
         try:
             sock.settimeout(self._remaining_s())
             return secure(sock, address.host, settings, fallback=fallback)

@@ -93,7 +93,7 @@ def make_context(settings: TlsSettings, *, fallback: bool = False) -> ssl.SSLCon
     )
     roots = usable_roots(settings, settings.fallback_roots if fallback else settings.roots)
     if not roots:
-        raise TlsError(TlsRefusal.OTHER, "no CSMS root certificate is installed")
+        raise TlsError(TlsRefusal.NO_ROOT, "no CSMS root certificate is installed")
     context.load_verify_locations(cadata="\n".join(roots))
     if settings.certificate_chain:
         _present(context, settings)

@@ -104,7 +104,7 @@ def explain(error: ssl.SSLError, *, chosen: bool, rsa_key_exchange: bool) -> Tls
     if reason in OUR_CERTIFICATE:
         return certificate_refused(reason)
     if reason in NOT_TLS and not chosen:
-        return TlsError(TlsRefusal.OTHER, "what answers at this port does not speak TLS")
+        return TlsError(TlsRefusal.NOT_TLS, "what answers at this port does not speak TLS")
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return TlsError(TlsRefusal.OTHER, "closed during the handshake without a reason")
     return TlsError(TlsRefusal.OTHER, f"handshake failed: {words(error)}")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import websocket
 from msgspec import Struct
 
-from station.link import LinkProblem, TlsRefusal
+from station.link import LinkProblem, LinkStage, TlsRefusal
 
 MAX_HEAD_BYTES = 16 * 1024
 HEAD_END = b"\r\n\r\n"
@@ -40,6 +40,8 @@ class DialError(Exception):
         self.problem, self.detail = problem, detail
         self.http_status, self.retry_after_s = http_status, retry_after_s
         self.tls, self.only_dates = tls, only_dates
+        self.stage = LinkStage.UPGRADE
+        """What the attempt was doing; the dial sets it."""
 
 
 class Upgraded(Struct, frozen=True):

@@ -386,7 +386,7 @@ def test_without_a_root_nothing_is_trusted(station: Station, serve: Serve, tmp_p
     server = serve(server_context(issue("localhost", SUB), tmp_path))
     station.open(server.url(), tls=TlsSettings(roots=(), utc=datetime.now(UTC)))
     down = station.next(LinkDown)
-    assert down.tls is TlsRefusal.OTHER
+    assert down.tls is TlsRefusal.NO_ROOT
     assert "no CSMS root" in down.detail
 
 
@@ -497,9 +497,9 @@ SSL_3_ALERT = bytes.fromhex("15030000020228")
 @pytest.mark.parametrize(
     ("data", "refusal", "words"),
     [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", TlsRefusal.OTHER, "does not speak TLS"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", TlsRefusal.OTHER, "does not speak TLS"),
-        (b"\x00" * 64, TlsRefusal.OTHER, "does not speak TLS"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", TlsRefusal.NOT_TLS, "does not speak TLS"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", TlsRefusal.NOT_TLS, "does not speak TLS"),
+        (b"\x00" * 64, TlsRefusal.NOT_TLS, "does not speak TLS"),
         (b"\x16\x03\x03\x00\x04\xff\xff\xff\xff", TlsRefusal.OTHER, "handshake failed"),
         (b"", TlsRefusal.OTHER, "without a reason"),
         (OLD_SERVER_HELLO, VERSION, "TLS 1.2"),
