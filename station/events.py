@@ -73,9 +73,10 @@ class TransactionEnded(Struct, frozen=True):
 
 
 class EvseFreed(Struct, frozen=True):
-    """No transaction and no authorisation is left on this EVSE."""
+    """A transaction or an authorisation has ended, and no other is left on this EVSE."""
 
-    evse_id: int
+    evse_id: int | None
+    """None: the authorisation waited for a cable."""
 
 
 class ClockSynchronised(Struct, frozen=True):

@@ -136,7 +136,7 @@ class ConnectorStatuses:
             since = self._since.get((evse_id, connector_id))
             return StatusNotificationRequest(
                 timestamp=since or self._context.clock.utc(),
-                connector_status=self._hardware.status(evse_id, connector_id),
+                connector_status=self._hardware.status(evse_id, connector_id),  # F06.FR.09
                 evse_id=evse_id,
                 connector_id=connector_id,
             )

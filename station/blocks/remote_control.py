@@ -37,6 +37,7 @@ class RemoteControl:
     ) -> RequestStartTransactionResponse:
         if self._context.csms.registration is not Registration.ACCEPTED:  # B02.FR.05
             return _start_rejected("CSNotAccepted")
+        # F01.FR.04, F02.FR.12
         token = TokenRow(id_token=request.id_token.id_token, type=request.id_token.type)
         evse, reason_code = self._choose(None if request.evse_id is UNSET else request.evse_id)
         if evse is None:
@@ -45,6 +46,7 @@ class RemoteControl:
         if refusal is not None:  # F01.FR.21, F01.FR.22
             return _start_rejected(refusal.reason_code)
         row = self._context.transactions.on_evse(evse.id)  # before it is authorised
+        # Without smart charging nobody looks at the charging profile: F01.FR.12, F02.FR.20
         self._context.queries.authorize_remotely.ask(token, evse.id, request.remote_start_id)
         return RequestStartTransactionResponse(
             status=RequestStartStopStatus.ACCEPTED,
@@ -66,7 +68,9 @@ class RemoteControl:
             transactions.stop(grant, cause)  # F03.FR.02, F03.FR.03
         elif row.stop is None:
             transactions.update(row.id, TriggerReason.REMOTE_STOP)
-        return RequestStopTransactionResponse(status=RequestStartStopStatus.ACCEPTED)
+        return RequestStopTransactionResponse(
+            status=RequestStartStopStatus.ACCEPTED  # F03.FR.07
+        )
 
     def trigger_message(self, request: TriggerMessageRequest) -> TriggerMessageResponse:
         """F06: the answer leaves first, then what was asked for."""
@@ -78,17 +82,21 @@ class RemoteControl:
             return _trigger_rejected("CSNotAccepted")
         evse_id: int | None = None
         connector_id: int | None = None
-        if request.evse is not UNSET:
+        if request.evse is not UNSET and request.requested_message in OF_AN_EVSE:  # F06.FR.03
             evse_id = request.evse.id
             connector_id = None if request.evse.connector_id is UNSET else request.evse.connector_id
             if evse_id and self._context.evses.find(evse_id) is None:
                 return _trigger_rejected("UnknownEvse")
-        if not trigger(evse_id or None, connector_id):
+        if not trigger(evse_id or None, connector_id):  # F06.FR.05
             return _trigger_rejected("UnsupportedRequest")
+        # F06.FR.10: it is in its line by now
         return TriggerMessageResponse(status=TriggerMessageStatus.ACCEPTED)
 
     def _choose(self, evse_id: int | None) -> tuple[Evse | None, str]:
-        """The EVSE to start on, or why there is none (F01.FR.20, F01.FR.23, F01.FR.24)."""
+        """The EVSE to start on, or why there is none.
+
+        F01.FR.20, F01.FR.23, F01.FR.24; F02.FR.22, F02.FR.25, F02.FR.26
+        """
         if evse_id is not None:
             evse = self._context.evses.find(evse_id)
             if evse is None:
@@ -109,6 +117,14 @@ class RemoteControl:
 
 
 OUT_OF_SERVICE = frozenset({ConnectorStatus.UNAVAILABLE, ConnectorStatus.FAULTED})
+OF_AN_EVSE = frozenset(
+    {
+        MessageTrigger.METER_VALUES,
+        MessageTrigger.STATUS_NOTIFICATION,
+        MessageTrigger.TRANSACTION_EVENT,
+    }
+)
+"""To every other message an EVSE in the request means nothing."""
 BEFORE_ACCEPTED = frozenset(
     {
         MessageTrigger.BOOT_NOTIFICATION,

@@ -79,7 +79,7 @@ class Resets:
         context.variables.declare(RESET_RETRIES)
         context.variables.declare(ALLOW_RESET_STATION)
         for evse in context.evses:
-            context.variables.declare(ALLOW_RESET_EVSE, evse.id)
+            context.variables.declare(ALLOW_RESET_EVSE, evse.id)  # B11.FR.10
         context.csms.answer(ResetRequest, self.reset)
         context.queries.inoperative.register(self._keeps_out)
         context.events.subscribe(TransactionEnded, lambda _: self._check())
@@ -100,7 +100,7 @@ class Resets:
         evse_id = 0 if request.evse_id is UNSET else request.evse_id
         if evse_id and self._context.evses.find(evse_id) is None:
             return _rejected("UnknownEvse")
-        if self._ending is not None:
+        if self._ending is not None:  # B11.FR.06, B12.FR.10
             return _rejected("InvalidMessageSeq")
         busy = self._context.queries.busy.ask(evse_id or None)
         in_use = self._in_use(evse_id)

@@ -146,8 +146,7 @@ class Transactions:
     def stop(self, grant: GrantRow, cause: Cause) -> None:
         """End an authorisation; energy first, then the transaction if that ends it."""
         if grant.evse_id is None:
-            self.grants.drop(grant)
-            self._evaluate_floating(cause)
+            self._withdraw(grant, cause)
             return
         evse = self._evses.get(grant.evse_id)
         row = self.on_evse(evse.id)
@@ -156,8 +155,7 @@ class Transactions:
             self._wait_for_open(row.id)
             self._derive(evse)
             return
-        self.grants.drop(grant)
-        self._evaluate(evse, cause)
+        self._withdraw(grant, cause)
 
     def end(self, row: TransactionRow, cause: Cause) -> None:
         """End a transaction whatever its stop points: reset, fault, timeout."""
@@ -449,11 +447,17 @@ class Transactions:
         cause = Cause(trigger=TriggerReason.EV_CONNECT_TIMEOUT, reason=Reason.TIMEOUT)
         if TxPoint.PARKING_BAY_OCCUPANCY not in self._policy.stop_points():  # E03.FR.05, FR.15
             cause = replace(cause, forced=True)
+        self._withdraw(grant, cause)
+
+    def _withdraw(self, grant: GrantRow, cause: Cause) -> None:
+        """The authorisation ends, here and now; its EVSE may be free by that."""
         self.grants.drop(grant)
         if grant.evse_id is None:
             self._evaluate_floating(cause)
         else:
             self._evaluate(self._evses.get(grant.evse_id), cause)
+        if grant.evse_id is None or self.is_free(grant.evse_id):
+            self._events.publish(EvseFreed(grant.evse_id))
 
     def _wait_for_open(self, transaction_id: str) -> None:
         self._cancel_open_wait(transaction_id)
@@ -507,7 +511,7 @@ class Transactions:
     def _derive(self, evse: Evse) -> None:
         """What the EVSE should do, from grant, transaction and lock."""
         row, grant = self.on_evse(evse.id), self.grants.of(evse.id)
-        allowed = grant is not None or not self._policy.authorization_needed()
+        allowed = grant is not None or not self._policy.authorization_needed()  # C01.FR.01
         reaching = row is None and TxPoint.ENERGY_TRANSFER in self._policy.start_points()
         going = row is not None and row.stop is None and not row.suspended
         evse.wants_energy = allowed and (going or reaching) and not self.held(evse)

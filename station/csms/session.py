@@ -250,7 +250,7 @@ class CsmsSession:
     # -- sending
 
     def pump(self) -> None:
-        """Send the next CALL soon: after the answers that this turn may still give."""
+        """Send the next CALL soon: after the answers that this turn may still give (F06.FR.04)."""
         if not self._pump_posted:
             self._pump_posted = True
             self._reactor.post(self._pump, source="csms")
