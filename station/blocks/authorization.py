@@ -71,10 +71,15 @@ class Authorization:
             if grant is not None:
                 self._stop(grant, Reason.LOCAL, None)
         elif event.button.kind is ButtonKind.START and grant is None:
-            self._grant(Shown(token, evse_id))
+            shown = Shown(token, evse_id)
+            if self._is_welcome(shown):
+                self._grant(shown)
 
     def start_remotely(self, token: TokenRow, evse_id: int | None, remote_start_id: int) -> bool:
-        """F01.FR.01, F01.FR.02: with or without asking the CSMS for the token first."""
+        """As if the token had been shown there; whether the CSMS is asked first is a setting.
+
+        F01.FR.01, F01.FR.02, F01.FR.05; F02.FR.09, F02.FR.10, F02.FR.13
+        """
         shown = Shown(token, evse_id, remote_start_id)
         central = token.type in (IdTokenType.CENTRAL, IdTokenType.NO_AUTHORIZATION)
         if self._context.variables[AUTHORIZE_REMOTE_START] and not central:
@@ -91,16 +96,12 @@ class Authorization:
             self._context.transactions.release_lock(kept)
             return
         grant = self._running(shown)
-        if grant is not None and grant.token == shown.token:  # E07.FR.01 (a)
+        if grant is not None and grant.token == shown.token:  # C01.FR.03 (a), E07.FR.01 (a)
             self._stop(grant, Reason.LOCAL, shown.token)
         elif grant is not None:
             self._ask(shown, grant)  # C09: the same group may stop
-        else:
-            refusal = self._refusal(shown)
-            if refusal is None:
-                self._ask(shown, None)
-            else:
-                log.info("a token was not accepted: %s", refusal)
+        elif self._is_welcome(shown):
+            self._ask(shown, None)
 
     def _running(self, shown: Shown) -> GrantRow | None:
         """The authorisation that this token may want to end."""
@@ -117,11 +118,17 @@ class Authorization:
         running = transactions.grants.all()
         return running[0] if len(running) == 1 else None
 
+    def _is_welcome(self, shown: Shown) -> bool:
+        refusal = self._refusal(shown)
+        if refusal is not None:
+            log.info("a token was not accepted: %s", refusal)
+        return refusal is None
+
     def _refusal(self, shown: Shown) -> str | None:
         """Why nothing can start now, before anybody is asked."""
         transactions = self._context.transactions
         if not self._context.charging.before_accepted and (
-            self._context.csms.registration is not Registration.ACCEPTED  # B03.FR.01
+            self._context.csms.registration is not Registration.ACCEPTED  # B02.FR.03, B03.FR.01
         ):
             return "the CSMS has not accepted the station"
         if shown.evse_id is None:
@@ -141,7 +148,7 @@ class Authorization:
         return None
 
     def _ask(self, shown: Shown, running: GrantRow | None) -> None:
-        """C01.FR.02; a token that is asked about already has one effect at each EVSE."""
+        """C01.FR.02, C01.FR.04; a token that is asked about already has one effect at each EVSE."""
         if (shown.token, shown.evse_id) in self._asking:
             return
         if not self._context.csms.online:
@@ -230,6 +237,7 @@ class Authorization:
         return self._context.transactions.candidate(allowed)
 
     def _stop(self, grant: GrantRow, reason: Reason, token: TokenRow | None) -> None:
+        # E07.FR.02, E07.FR.05
         cause = Cause(trigger=TriggerReason.STOP_AUTHORIZED, reason=reason, token=token)
         self._context.transactions.stop(grant, cause)
 
