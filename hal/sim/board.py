@@ -66,8 +66,7 @@ class SimBoard:
     """Implements hal.api.Board on a World; all its methods belong to one thread.
 
     `call_at` is the virtual reactor's or the alarm thread's; the board arms one
-    timer, for the next edge of any EVSE. A renewed lease moves that timer only
-    when it fires, so that renewing costs next to nothing.
+    timer, for the next edge of any EVSE, and renewing a lease only moves it.
     """
 
     def __init__(
@@ -108,8 +107,13 @@ class SimBoard:
     def renew(self, evse: int, permit_until: float) -> None:
         unit = self._units[evse]
         unit.permit_until = permit_until
-        if unit.lease_due == NO_TIME:
-            self._look(unit, self._monotonic())  # it had lapsed: no timer waits for it
+        now = self._monotonic()
+        if now < unit.lease_due < NO_TIME and now < permit_until <= now + LEASE_S:
+            unit.lease_due = permit_until  # in time: a look would see what the last one saw
+            self._arm()
+            self._keep(unit)
+        else:
+            self._look(unit, self._judged(unit))
 
     def polled_at(self, evse: int) -> float:
         return self._silent_since.get(evse, self._monotonic())
@@ -167,18 +171,10 @@ class SimBoard:
         try:
             for unit in self._units.values():
                 if now >= min(unit.lease_due, unit.rest_due):
-                    self._wake_unit(unit, now)
+                    unit.lease_due = unit.rest_due = NO_TIME  # should it fail: not for ever
+                    self._look(unit, self._judged(unit))
         finally:
             self._arm()
-
-    def _wake_unit(self, unit: SimUnit, now: float) -> None:
-        if now < unit.rest_due and now < unit.permit_until <= now + LEASE_S:
-            # Renewed in time, and nothing else is due: a look would see what the last one saw.
-            unit.lease_due = unit.permit_until
-            self._keep(unit)
-        else:
-            unit.lease_due = unit.rest_due = NO_TIME  # one that fails is not woken again and again
-            self._look(unit, self._judged(unit))
 
     def _look(self, unit: SimUnit, now: float) -> None:
         world = unit.world
