@@ -5,7 +5,7 @@ each time with new chance; a success begins it anew. With the values as shipped 
 a ration of attempts, because a success that lasts ten seconds would begin it anew for ever.
 """
 
-import random
+from collections.abc import Callable
 
 from station.device_model import DeviceModel, Integer, Variable
 
@@ -32,8 +32,8 @@ BURST = 10
 class BackOff:
     """Counts failures and attempts; knows nothing of slots and sockets."""
 
-    def __init__(self, variables: DeviceModel, rng: random.Random) -> None:
-        self._variables, self._rng = variables, rng
+    def __init__(self, variables: DeviceModel, chance: Callable[[], float]) -> None:
+        self._variables, self._chance = variables, chance
         self._wait_s = 0.0
         self._doubled = 0
         self._ration_end = float("-inf")
@@ -50,7 +50,7 @@ class BackOff:
     def next_wait_s(self) -> float:
         """After a lost connection or a failed attempt."""
         variables = self._variables
-        chance_s = self._rng.random() * variables[RANDOM_RANGE]
+        chance_s = self._chance() * variables[RANDOM_RANGE]
         if self._wait_s == 0.0:
             self._wait_s, self._doubled = variables[WAIT_MINIMUM] + chance_s, 0
         elif self._doubled < variables[REPEAT_TIMES]:

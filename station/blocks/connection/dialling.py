@@ -56,16 +56,13 @@ class Finding(Struct, frozen=True):
     slot: str
     url: str
     at: float
-    problem: LinkProblem
-    detail: str
+    down: LinkDown
     attempts: int
     """Failed in a row; 0 for a connection that was up."""
-    http_status: int | None = None
-    close_code: int | None = None
 
     @property
     def line(self) -> str:
-        return self.problem.value + (f": {self.detail}" if self.detail else "")
+        return self.down.problem.value + (f": {self.down.detail}" if self.down.detail else "")
 
 
 class LinkState(Struct, frozen=True):
@@ -91,7 +88,7 @@ class Connection:
         self.credentials = Credentials(context, self._password_changed)
         self._tls = Tls(context, self._begin_anew)
         self._access = Access(context, access)
-        self._back_off = BackOff(variables, context.rng)
+        self._back_off = BackOff(variables, context.rng.random)
         variables.declare(PING_INTERVAL)
         variables.declare(CONNECTION_ATTEMPTS)
         self._turns = Turns(
@@ -258,11 +255,8 @@ class Connection:
             slot=row.slot,
             url=row.url,
             at=self._context.reactor.now(),
-            problem=fact.problem,
-            detail=fact.detail,
+            down=fact,
             attempts=0 if was_up else (before.attempts if before is not None else 0) + 1,
-            http_status=fact.http_status,
-            close_code=fact.close_code,
         )
         return finding
 
