@@ -25,7 +25,7 @@ class Effort:
     charge_s: float = 20.0
     calls: int = 4000
     events: int = 5000
-    rounds: int = 3
+    rounds: int = 5
 
 
 QUICK = Effort(starts=3, settle_s=2.0, idle_s=5.0, charge_s=5.0, calls=500, events=1000, rounds=1)
