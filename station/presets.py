@@ -39,6 +39,9 @@ class VariablePreset(Struct, frozen=True, kw_only=True):
     value: str | None = None
     mutability: Literal["ReadOnly", "WriteOnly", "ReadWrite"] | None = None
 
+    def __repr__(self) -> str:
+        return f"VariablePreset({self.key})"  # the value may be a password
+
     @property
     def key(self) -> str:
         """As it is written in `[variables]`; the attribute is told only when not Actual."""

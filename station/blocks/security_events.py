@@ -45,8 +45,10 @@ TIME_ADJUSTMENT_REPORTING_THRESHOLD = Variable(
 )
 KEPT = 1000
 """Entries of the log; beyond that the oldest goes."""
+FLOODABLE = frozenset({"InvalidMessages", "AttemptedReplayAttacks"})
+"""What the other side can cause as often as it likes."""
 QUIET_S = 60.0
-"""An event that is not critical is logged once in this time, however often it happens."""
+"""Each of them is logged once in this time, so that it cannot push all else out of the log."""
 MAX_TECH_INFO = 255
 
 
@@ -88,9 +90,10 @@ class SecurityEvents:
     def _on_security_happened(self, event: SecurityHappened) -> None:
         critical = event.type in CRITICAL
         now = self._context.reactor.now()
-        if not critical and now < self._quiet_until.get(event.type, now):
-            return
-        self._quiet_until[event.type] = now + QUIET_S
+        if event.type in FLOODABLE:
+            if now < self._quiet_until.get(event.type, now):
+                return
+            self._quiet_until[event.type] = now + QUIET_S
         tech_info = event.tech_info[:MAX_TECH_INFO]
         newest = max(self._rows.all(), key=lambda row: row.number, default=_FIRST)
         row = SecurityLogRow(
