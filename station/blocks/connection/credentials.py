@@ -25,6 +25,7 @@ BASIC_AUTH_PASSWORD = Variable(
     "SecurityCtrlr",
     "BasicAuthPassword",
     Text(max_length=MAX_PASSWORD, min_length=MIN_PASSWORD),
+    default="",
     mutability=Mutability.WRITE_ONLY,
     secret=True,
 )
