@@ -1,6 +1,6 @@
 """`joulepost sim` with what otherwise only a configuration file can say.
 
-    python configured_sim.py [--end] [--frames] sim ...
+    python -m tests.e2e.configured_sim [--end] [--frames] sim ...
 
 --end: a restart ends the transaction that ran; --frames: every frame goes to the log.
 """

@@ -11,7 +11,7 @@ from tests.e2e.rig import IDENTITY, PASSWORD, QUICK, ROOT, Child, Sim
 
 MakeSim = Callable[..., Sim]
 JOULEPOST = (sys.executable, "-m", "station")
-CONFIGURED = (sys.executable, Path(__file__).with_name("configured_sim.py"))
+CONFIGURED = (sys.executable, "-m", "tests.e2e.configured_sim")
 """A program like `joulepost` that takes a few settings of a configuration file."""
 
 
