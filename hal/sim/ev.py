@@ -87,7 +87,7 @@ class Car:
         due = NO_TIME if self.s2_due is None else self.s2_due
         if self.ramp_at is not None:
             due = min(due, self.ramp_at + RAMP_STEP_S * (self.ramp_done + 1))
-        if power_w > 0.0:
+        if power_w > 0.0 and self.soc < FULL:
             missing_wh = (self._threshold() - self.soc) / 100.0 * self.capacity_wh
             due = min(due, at + missing_wh / power_w * 3600.0)
         return due

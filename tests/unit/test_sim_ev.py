@@ -39,6 +39,17 @@ def test_car_draws_its_own_limit_after_a_ramp(bench: SimBench) -> None:
     assert reading.power_w == 13 * 230.0
 
 
+def test_car_that_is_full_just_while_it_lets_go_lets_go(bench: SimBench) -> None:
+    bench.hardware.plug(1, soc=99.95, capacity_wh=100)
+    bench.offer()
+    bench.run(1.9)
+    assert 0.0 < bench.board.reading(1).current_a[0]  # type: ignore[union-attr]
+    bench.set(1, Power.STOP_SOFT)
+    bench.time.advance(5.0)
+    assert bench.report().pilot is PilotState.B
+    assert bench.board.reading(1).soc_percent == 100.0  # type: ignore[union-attr]
+
+
 def test_car_follows_a_lower_limit_at_once_and_a_higher_one_by_a_ramp(bench: SimBench) -> None:
     bench.charging(current_a=32)
     bench.offer(limit_a=8.0)
