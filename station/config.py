@@ -75,6 +75,10 @@ class NetworkSection(Section, frozen=True):
     url: str = ""
     security_profile: Annotated[int, Meta(ge=1, le=3, description="1, 2 or 3")] = 1
     password_file: str = ""
+    access_command: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(description="a list of texts, a program and its arguments"),
+    ] = ()
 
 
 class BoardSection(Section, frozen=True):

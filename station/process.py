@@ -91,6 +91,7 @@ class Process:
             keys=FileKeys(state_dir / KEYS),
             watchdog_fired=_watchdog_fired(),
             on_notice=self._on_notice,
+            access=_access(config),
         )
         self.station = Station(config, env, ports, self._reactor)
         self._view = _View(self.station, self._reactor)
@@ -237,6 +238,14 @@ def kernel_boot_id() -> str:
         return KERNEL_BOOT_ID.read_text().strip()
     except OSError:
         return "unknown"
+
+
+def _access(config: StationConfig) -> Callable[[bytes], None] | None:
+    if not config.network.access_command:
+        return None
+    from station.io.access import AccessCommand  # few stations have one
+
+    return AccessCommand(config.network.access_command)
 
 
 def _new_uuid() -> str:

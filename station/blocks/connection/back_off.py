@@ -18,7 +18,7 @@ def _seconds(name: str, default: int, *, least: int = 0) -> Variable[int]:
 WAIT_MINIMUM = _seconds("RetryBackOffWaitMinimum", 10, least=1)
 RANDOM_RANGE = _seconds("RetryBackOffRandomRange", 20)
 REPEAT_TIMES = Variable(
-    "OCPPCommCtrlr", "RetryBackOffRepeatTimes", Integer(min=0, max=20), default=5
+    "OCPPCommCtrlr", "RetryBackOffRepeatTimes", Integer(min=0, max=20), default=3
 )
 SCHEDULE = (WAIT_MINIMUM, RANDOM_RANGE, REPEAT_TIMES)
 

@@ -171,6 +171,10 @@ class Connection:
         self._target = self._target_of(row)
         self._link.open(self._target, generation)
 
+    def targets(self) -> list[tuple[NetworkRow, LinkTarget]]:
+        """What would be dialled now, in the order of priority."""
+        return [(row, self._target_of(row)) for row in self.profiles.order()]
+
     def _target_of(self, row: NetworkRow) -> LinkTarget:
         identity = self._context.identity.identity
         basic = row.security_profile < 3  # A00.FR.401: profile 3 has the certificate instead
