@@ -512,7 +512,11 @@ class Transactions:
         """What the EVSE should do, from grant, transaction and lock."""
         row, grant = self.on_evse(evse.id), self.grants.of(evse.id)
         allowed = grant is not None or not self._policy.authorization_needed()  # C01.FR.01
-        reaching = row is None and TxPoint.ENERGY_TRANSFER in self._policy.start_points()
+        reaching = (
+            row is None
+            and TxPoint.ENERGY_TRANSFER in self._policy.start_points()
+            and evse.accepts_transactions
+        )
         going = row is not None and row.stop is None and not row.suspended
         evse.wants_energy = allowed and (going or reaching) and not self.held(evse)
         in_use = evse.is_occupied and allowed and (row is None or row.stop is None)
