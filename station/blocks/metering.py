@@ -183,8 +183,12 @@ class Metering:
     # -- on the transaction's clock
 
     def _on_started(self, event: TransactionStarted) -> None:
-        if event.evse_id is not None:
-            self._arm(event.transaction_id)
+        row = self._bound(event.transaction_id)
+        if row is not None:
+            # The Ended event tells the values of both ends (part 2, SampledDataTxEndedInterval).
+            measurands = self._variables[ENDED_MEASURANDS]
+            self._keep(row, measurands, ReadingContext.TRANSACTION_BEGIN)
+            self._arm(row.id)
 
     def _on_ended(self, event: TransactionEnded) -> None:
         for timer in self._timers.pop(event.transaction_id, []):
@@ -257,7 +261,8 @@ class Metering:
         if number is None:
             number = max((kept.number for kept in mine), default=0)
         if len(mine) >= MAX_COLLECTED:
-            for kept in mine[1::2]:  # E06.FR.13: intermediate values first
+            # E06.FR.12, E06.FR.13: intermediate values first
+            for kept in mine[1::2]:
                 self._collected.delete(COLLECTED.key(kept))
         for value in self._sample(row.evse_id, measurands, context, self._context.clock.utc()):
             number += 1
@@ -302,14 +307,18 @@ class Metering:
         measurands = self._variables[ALIGNED_MEASURANDS]
         values = self._sample(evse_id, measurands, ReadingContext.SAMPLE_CLOCK, moment)
         row = self._context.transactions.on_evse(evse_id)
-        quiet = self._variables[SEND_DURING_IDLE] and station_busy  # J01.FR.20
-        if not values or quiet:
+        if not values or self._is_quiet(evse_id, station_busy=station_busy, busy=row is not None):
             return
         if row is not None:  # J01.FR.22
             self._context.transactions.update(row.id, TriggerReason.METER_VALUE_CLOCK, values)
         elif self._context.csms.online:  # J01.FR.02, J01.FR.14
             request = MeterValuesRequest(evse_id=evse_id, meter_value=values)
             self._context.csms.call(request, _sent, send_class=SendClass.REPORT)
+
+    def _is_quiet(self, evse_id: int, *, station_busy: bool, busy: bool) -> bool:
+        if self._variables.get(SEND_DURING_IDLE, evse_id) and busy:  # J01.FR.19
+            return True
+        return self._variables[SEND_DURING_IDLE] and station_busy  # J01.FR.20
 
     # -- readings in the words of OCPP
 
@@ -345,7 +354,8 @@ class Metering:
         for aligned in (ALIGNED_INTERVAL, ALIGNED_ENDED_INTERVAL):
             self._variables.declare(aligned)
             self._variables.watch(aligned, self._align)
-        self._variables.declare(SEND_DURING_IDLE)
+        for evse_id in (None, *(evse.id for evse in self._context.evses)):
+            self._variables.declare(SEND_DURING_IDLE, evse_id)
         self._variables.watch(SAMPLED_ENABLED, self._rearm)
         self._variables.watch(ALIGNED_ENABLED, self._align)
 

@@ -200,8 +200,12 @@ class Transactions:
         row = self._rows.get(transaction_id)
         if row is None or row.stop is not None:
             return
-        change = Change(TransactionEvent.UPDATED, trigger, meter_values=values)
-        self._emit(row, change, self._facts_of(row))
+        now, phases = self._facts_of(row), row.phases
+        if row.evse_id is not None:
+            phases = self._phases(self._evses.get(row.evse_id), row, now)
+        news = phases if phases != row.phases else None  # E02.FR.19, E03.FR.14
+        change = Change(TransactionEvent.UPDATED, trigger, phases=news, meter_values=values)
+        self._emit(replace(row, phases=phases), change, now)
 
     def note_signed(self, evse_id: int) -> None:
         """A signed meter value was obtained for this EVSE (start point DataSigned)."""
