@@ -45,12 +45,12 @@ def elsewhere(peer: RawPeer) -> None:
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (other_protocol, "cannot connect (wrong subprotocol"),
-        (no_protocol, "cannot connect (wrong subprotocol"),
-        (unauthorized, "cannot connect (credentials refused"),
+        (other_protocol, "wrong subprotocol: "),
+        (no_protocol, "wrong subprotocol: "),
+        (unauthorized, "credentials refused: "),
         (not_found, "HTTP 404, the CSMS does not know this path"),
         (elsewhere, "HTTP 302, redirects are not followed"),
-        (None, "cannot connect (connection refused"),
+        (None, "connection refused: "),
     ],
 )
 def test_a_csms_that_cannot_be_used_gets_one_line_and_another_attempt(
