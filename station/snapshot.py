@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
+from station import advice
 from station.charging.evses import Evse
 from station.charging.rows import TransactionRow
 from station.control import Snapshot
 from station.ocpp.codec import format_timestamp
+from station.ocpp.registration import Registration
 
 if TYPE_CHECKING:
     from station.main import Station
@@ -22,6 +24,7 @@ def take_snapshot(station: "Station") -> Snapshot:
             "since": format_timestamp(station.clock.utc_at(link.since)),
             "address": link.address,
             "last_error": link.last_error,
+            "findings": _findings(station),
         },
         registration=str(station.session.registration),
         queue={
@@ -42,6 +45,41 @@ def take_snapshot(station: "Station") -> Snapshot:
             "metrics": station.metrics.told(),
         },
     )
+
+
+BOOT_ADVICE = {
+    Registration.PENDING: ("the CSMS has answered Pending", advice.BOOT_PENDING),
+    Registration.REJECTED: ("the CSMS has answered Rejected", advice.BOOT_REJECTED),
+}
+
+
+def _findings(station: "Station") -> list[dict[str, Any]]:
+    """What is wrong with each network slot that is not in use, and what to do about it."""
+    connection = station.connection
+    link = connection.state
+    up = link.state == "up"
+    findings = []
+    for found in connection.findings.values():
+        diagnosis = advice.diagnose(found.down)
+        if diagnosis is None or (up and found.slot == link.slot):
+            continue
+        about = {"slot": found.slot, "at": format_timestamp(station.clock.utc_at(found.at))}
+        findings.append({**about, **_told(diagnosis)})
+    if not connection.profiles.order():
+        findings.append(_told(advice.NO_SLOT))
+    registration = station.session.registration
+    if up and registration in BOOT_ADVICE:
+        problem, what_to_do = BOOT_ADVICE[registration]
+        findings.append(_told(advice.Diagnosis(advice.Step.BOOT, problem, what_to_do)))
+    return findings
+
+
+def _told(diagnosis: advice.Diagnosis) -> dict[str, str]:
+    return {
+        "step": str(diagnosis.step),
+        "problem": diagnosis.problem,
+        "advice": diagnosis.advice,
+    }
 
 
 def _evse(station: "Station", evse: Evse) -> dict[str, Any]:

@@ -14,6 +14,7 @@ COMMANDS = {
     "run": "the real station, on the hardware that the configuration describes",
     "sim": "the same station on simulated hardware",
     "csms": "a small CSMS for the bench; it can also send calls",
+    "doctor": "why does the station not reach its CSMS, and what to do about it",
     "certs": "list, install and delete the certificates of a stopped station",
     "demo": "bench CSMS, simulated station and a car that charges, all at once",
 }

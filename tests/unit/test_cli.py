@@ -56,12 +56,18 @@ def sim_config(fake_main: FakeMain, *words: str) -> StationConfig:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ("", "joulepost: which command? There is run, sim, csms, certs, demo; see joulepost --help"),
+        (
+            "",
+            "joulepost: which command? There is run, sim, csms, doctor, certs, demo; see joulepost --help",
+        ),
         (
             "rnu",
             "joulepost: there is no command 'rnu' (did you mean 'run'?); see joulepost --help",
         ),
-        ("xyz", "joulepost: there is no command 'xyz' (there is run, sim, csms, certs, demo); see"),
+        (
+            "xyz",
+            "joulepost: there is no command 'xyz' (there is run, sim, csms, doctor, certs, demo); see",
+        ),
         ("--bogus", "joulepost: unrecognized arguments: --bogus; see joulepost --help"),
         (
             "sim --evses 0",
