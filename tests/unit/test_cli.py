@@ -58,7 +58,7 @@ def sim_config(fake_main: FakeMain, *words: str) -> StationConfig:
     [
         (
             "",
-            "joulepost: which command? There is run, sim, csms, doctor, certs, demo; see joulepost --help",
+            "joulepost: which command? There is run, sim, csms, doctor, certs, demo; see",
         ),
         (
             "rnu",
@@ -66,7 +66,7 @@ def sim_config(fake_main: FakeMain, *words: str) -> StationConfig:
         ),
         (
             "xyz",
-            "joulepost: there is no command 'xyz' (there is run, sim, csms, doctor, certs, demo); see",
+            "joulepost: there is no command 'xyz' (there is run, sim, csms, doctor, certs, demo)",
         ),
         ("--bogus", "joulepost: unrecognized arguments: --bogus; see joulepost --help"),
         (
