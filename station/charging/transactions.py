@@ -263,7 +263,11 @@ class Transactions:
         elif (cause is not None and cause.forced and row.stop is None) or ends(
             before, now, self._policy.stop_points()
         ):
-            self._finish(evse, row, before, now, cause or row.stop)
+            if cause is None and row.stop is None and now.drawing:  # it left the bay, they say
+                trigger = _trigger(before, now, None) or TriggerReason.CHARGING_STATE_CHANGED
+                self.end(row, Cause(trigger=trigger, reason=_reason(before, now)))
+            else:
+                self._finish(evse, row, before, now, cause or row.stop)
         elif row.stop is None:
             self._continue(evse, row, before, now, cause)
         self._derive(evse)
