@@ -5,7 +5,26 @@ from typing import Any
 import pytest
 
 from station.bench.fake_csms import CallError
+from tests.authority import Authority
 from tests.conformance.conftest import MakeTool
+from tests.conformance.networks import (
+    HERE,
+    URLS,
+    WAIT_MINIMUM_S,
+    is_at,
+    migrate,
+    schedule,
+    set_slot,
+    tried,
+)
+from tests.conformance.pki_states import (
+    CSMS_ROOT,
+    ROOT_1,
+    ROOT_2,
+    certificate_installed,
+    entry,
+    installed_certificates,
+)
 from tests.conformance.states import Payload, Tool
 
 OFFLINE_THRESHOLD = {
@@ -24,6 +43,7 @@ UNKNOWN_VARIABLE = {
     "component": {"name": "OCPPCommCtrlr"},
     "variable": {"name": "UnknownVariable"},
 }
+THERE, SECURE_THERE = "ws://there.example/ocpp", "wss://there.example/ocpp"
 INTERVAL_S = 40
 THRESHOLD_S = 30
 
@@ -415,3 +435,81 @@ def test_TC_B_57_CS(tool: Tool) -> None:
     assert attempts[1] - attempts[0] >= 2 * first_wait_s - 0.1
     assert tool.csms.connected
     tool.expect_none("BootNotification")
+
+
+# -- network connection profiles (B09, B10)
+
+
+def test_TC_B_43_CS(tool: Tool) -> None:
+    """B09.FR.02"""
+    assert set_slot(tool, 999, THERE)["status"] == "Rejected"
+
+
+def test_TC_B_45_CS(tool: Tool) -> None:
+    """B09.FR.01, B10.FR.01, B10.FR.04, B10.FR.06"""
+    migrate(tool, THERE)
+    tool.booted(reset="OnIdle")
+    assert is_at(tool, THERE)
+
+
+def test_TC_B_46_CS(tool: Tool) -> None:
+    """B10.FR.03, B10.FR.04"""
+    schedule(tool, 2)
+    migrate(tool, THERE)
+    tool.csms.at(THERE, reachable=False)
+    since = len(tool.csms.targets)
+    tool.booted(reset="OnIdle")
+    assert tried(tool, since) == [THERE, THERE, HERE]
+    assert is_at(tool, HERE)
+
+
+def test_TC_B_47_CS(make_tool: MakeTool) -> None:
+    """B10.FR.07, M05.FR.15, M05.FR.16; the new root is signed by the old one"""
+    tool = make_tool(
+        url=URLS[2],
+        security_profile=2,
+        variables={"SecurityCtrlr.AdditionalRootCertificateCheck": "true"},
+    )
+    schedule(tool, 1)
+    certificate_installed(tool, CSMS_ROOT, ROOT_1)
+    tool.csms.at(URLS[2], root=ROOT_1.pem)
+    new_root = Authority("CSMS Root 2", ROOT_1)
+    certificate_installed(tool, CSMS_ROOT, new_root)
+    migrate(tool, SECURE_THERE, 2)
+    tool.csms.at(SECURE_THERE, root=ROOT_1.pem)
+    since = len(tool.csms.targets)
+    tool.booted(reset="OnIdle")
+    assert tried(tool, since) == [SECURE_THERE, URLS[2]]
+    assert entry(CSMS_ROOT, ROOT_1) in installed_certificates(tool, CSMS_ROOT)
+
+
+def test_TC_B_49_CS(tool: Tool) -> None:
+    """B10.FR.07"""
+    schedule(tool, 1)
+    migrate(tool, THERE)
+    since = len(tool.csms.targets)
+    for url in (THERE, HERE):
+        tool.csms.at(url, reachable=False)
+    assert tool.csms.call("Reset", {"type": "OnIdle"}) == {"status": "Accepted"}
+    tool.csms.at(HERE, reachable=False)
+    while len(tried(tool, since)) < 2:
+        tool.wait(0.5)
+    tool.wait(0.5)
+    refused_at = tool.csms.attempts[-1]
+    tool.csms.at(HERE, reachable=True)
+    tool.wait(WAIT_MINIMUM_S)
+    assert tried(tool, since) == [THERE, HERE, HERE]
+    assert tool.csms.attempts[-1] - refused_at >= WAIT_MINIMUM_S
+    tool.expect_boot()
+    assert is_at(tool, HERE)
+
+
+def test_TC_B_50_CS(make_tool: MakeTool) -> None:
+    """M05.FR.13"""
+    tool = make_tool(url=URLS[2], security_profile=2)
+    certificate_installed(tool, CSMS_ROOT, ROOT_1)
+    certificate_installed(tool, CSMS_ROOT, ROOT_2)
+    migrate(tool, SECURE_THERE, 2)
+    tool.csms.at(SECURE_THERE, root=ROOT_2.pem)
+    tool.booted(reset="OnIdle")
+    assert is_at(tool, SECURE_THERE)

@@ -59,7 +59,6 @@ class Credentials:
         self._context, self._on_changed = context, on_changed
         self._rows = context.store.table(CREDENTIALS)
         self._denied: dict[str, int] = {}
-        self._sent = ""
         context.variables.declare(BASIC_AUTH_PASSWORD)
         context.variables.validate(BASIC_AUTH_PASSWORD, _check)
         context.variables.watch(BASIC_AUTH_PASSWORD, self._set)
@@ -88,23 +87,24 @@ class Credentials:
         row = self._rows.get(NAME) or CredentialRow()
         denied = self._denied.get(slot, 0)
         last_resort = row.previous and denied >= DENIALS and (denied - DENIALS) % 2 == 0
-        self._sent = row.previous if last_resort else row.password
-        return self._sent
+        return row.previous if last_resort else row.password
 
     def denied(self, slot: str) -> None:
         """The CSMS refused what `next_password` gave."""
         self._denied[slot] = self._denied.get(slot, 0) + 1
 
-    def worked(self) -> None:
-        """The CSMS took what `next_password` gave: the other one is forgotten."""
+    def worked(self, password: str) -> None:
+        """The CSMS took *password*, which `next_password` gave: the other one is forgotten."""
         self._denied.clear()
         row = self._rows.get(NAME)
         if row is None or not row.previous:
             return
-        if self._sent == row.previous:
+        if password not in (row.previous, row.password):
+            return  # it was changed while this connection was being made
+        if password == row.previous:
             log.warning("the CSMS knows only the previous password; it stays in force")
             self._tell("BasicAuthPassword: the previous one is in force again")
-        row = replace(row, password=self._sent, previous="")
+        row = replace(row, password=password, previous="")
         self._rows.put(row)
         self._show(row)
 

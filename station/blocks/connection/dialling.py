@@ -211,7 +211,7 @@ class Connection:
         log.info("connected to %s through slot %s", fact.address, row.slot)
         self.profiles.worked(row)
         if target.user:
-            self.credentials.worked()
+            self.credentials.worked(target.password)
         mutual = target.tls is not None and bool(target.tls.certificate_chain)
         self._tls.established(fact.peer, mutual=mutual)
         self._session.message_timeout_s = row.message_timeout_s or self._usual_timeout_s
