@@ -39,6 +39,17 @@ MOODS: tuple[tuple[str, Any], ...] = (
     ("BootNotification", None),
     ("Heartbeat", {"nonsense": True}),
 )
+QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("GetTransactionStatus", {}),
+    ("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"}),
+    ("TriggerMessage", {"requestedMessage": "Heartbeat"}),
+    ("TriggerMessage", {"requestedMessage": "BootNotification"}),
+    ("TriggerMessage", {"requestedMessage": "MeterValues", "evse": {"id": 1}}),
+    ("TriggerMessage", {"requestedMessage": "TransactionEvent", "evse": {"id": 1}}),
+    ("TriggerMessage", {"requestedMessage": "StatusNotification", "evse": {"id": 1}}),
+    ("Reset", {"type": "Sometime"}),
+    ("NoSuchAction", {}),
+)
 
 
 @dataclass
@@ -53,7 +64,8 @@ class Life:
         self.rng = random.Random(f"campaign {self.seed}")
         choose = self.rng.choice
         options: dict[str, Any] = {
-            "evses": choose((1, 2)),
+            "evses": choose((1, 2, 3)),
+            "connectors": choose((1, 1, 2)),
             "cable": choose(("fixed", "socket")),
             "tx_resumption": choose(("resume", "end")),
         }
@@ -152,7 +164,12 @@ Rng = random.Random
 def plug(life: Life, rng: Rng) -> str:
     fixed = life.station.world.evses[1].is_fixed
     side = "both" if fixed else rng.choice(("both", "both", "ev", "station"))
-    how = {"current_a": rng.choice((6, 16, 32)), "soc": rng.choice((20, 79.99, 99.99, 100))}
+    connectors = len(life.station.description.evses[0].connectors)
+    how = {
+        "connector": rng.randint(1, connectors),
+        "current_a": rng.choice((6, 16, 32)),
+        "soc": rng.choice((20, 79.99, 99.99, 100)),
+    }
     return _handled(lambda: life.station.sim.plug(life.evse(), side=side, **how), f"{side} {how}")
 
 
@@ -226,6 +243,12 @@ def set_points(life: Life, rng: Rng) -> str:
         "attributeValue": value,
     }
     return life.call("SetVariables", {"setVariableData": [data]})
+
+
+def ask(life: Life, rng: Rng) -> str:
+    """Something harmless; a message that is wrong in itself now and then."""
+    action, payload = rng.choice(QUESTIONS)
+    return life.call(action, payload)
 
 
 def reset(life: Life, rng: Rng) -> str:
@@ -313,6 +336,7 @@ WEIGHTED: dict[Action, int] = {
     remote_stop: 3,
     set_points: 3,
     reset: 2,
+    ask: 4,
     link: 8,
     mood: 4,
     cheer: 4,

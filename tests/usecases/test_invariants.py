@@ -1,18 +1,23 @@
 """Random lives of a station, held to the invariants; JOULEPOST_CAMPAIGN=5000 lives as many."""
 
 import os
+from typing import Any
 
 import pytest
 
+from station.bench.csms_schema import Schemas
+from station.bench.virtual import VirtualStation
+from tests.conformance.frames import broken_frames
 from tests.usecases.campaign import Life
+from tests.usecases.linking import BACK_OFF
 
 LIVES = int(os.environ.get("JOULEPOST_CAMPAIGN", "160"))
 CHUNKS = 8
-FOUND_ONCE = (0, 289, 1067)
+FOUND_ONCE = (0, 289, 1067, 2375)
 """Seeds that have found a bug, kept in whatever they have become since."""
 
 
-def live(seed: int) -> None:
+def live(seed: int) -> Life:
     life = Life(seed)
     try:
         life.run()
@@ -20,6 +25,7 @@ def live(seed: int) -> None:
         last = "\n".join(["...", *life.log[-12:]])
         error.add_note(f"replay: Life({seed}).run() of tests/usecases/campaign.py\n{last}")
         raise
+    return life
 
 
 @pytest.mark.timeout(0)
@@ -33,3 +39,70 @@ def test_whatever_happens_nothing_is_lost_and_nothing_unsafe_is_done(chunk: int)
 @pytest.mark.parametrize("seed", FOUND_ONCE)
 def test_a_life_that_has_found_a_bug_finds_none_any_more(seed: int) -> None:
     live(seed)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_happens_every_message_fits_the_schemas(seed: int, schemas: Schemas) -> None:
+    assert broken_frames(live(seed).station.csms.frames, schemas) == []
+
+
+# -- what random lives have found, in as few steps as it takes
+
+
+def station_with(start: str, stop: str, **options: Any) -> VirtualStation:
+    points = {"TxCtrlr.TxStartPoint": start, "TxCtrlr.TxStopPoint": stop}
+    return VirtualStation(evses=1, variables=points, **options).boot()
+
+
+def test_a_car_that_charges_although_it_left_the_bay_is_billed_to_the_last_watt_hour() -> None:
+    """E06.FR.01; the bay sensor is wrong, or the driver has long legs."""
+    station = station_with("Authorized", "ParkingBayOccupancy")
+    station.sim.bay(1, occupied=True)
+    station.sim.plug(1, current_a=32)
+    station.advance(3)
+    station.sim.button(1, "start")
+    station.advance(600)
+    station.sim.bay(1, occupied=False)
+    station.advance(20)
+    ended = station.csms.events()[-1]
+    assert (ended["eventType"], ended["triggerReason"]) == ("Ended", "EVDeparted")
+    last = ended["meterValue"][-1]["sampledValue"][0]["value"]
+    assert last == int(station.world.evses[1].place.register_wh)
+
+
+def test_a_bay_that_is_left_without_plugging_in_ends_what_entering_it_began() -> None:
+    station = station_with("ParkingBayOccupancy", "EVConnected")
+    station.sim.bay(1, occupied=True)
+    station.advance(30)
+    station.sim.bay(1, occupied=False)
+    station.advance(3)
+    assert [event["eventType"] for event in station.csms.events()] == ["Started", "Ended"]
+
+
+def test_no_energy_flows_towards_a_transaction_that_may_not_begin() -> None:
+    """An EVSE that waits for its reset takes nobody new, also nobody authorised before."""
+    station = station_with("EnergyTransfer", "EVConnected")
+    station.sim.button(1, "start")
+    station.advance(1)
+    assert station.csms.call("Reset", {"type": "OnIdle"})["status"] == "Scheduled"
+    station.sim.plug(1)
+    for _ in range(20):
+        station.advance(1)
+        assert not station.world.evses[1].place.closed
+
+
+def test_the_answer_to_a_call_never_leaves_over_another_connection() -> None:
+    """A stalled disk holds the answer back until the link has been lost and found again."""
+    station = VirtualStation(variables=BACK_OFF).boot()
+    station.backend.stall_until(station.reactor.at + 9.0)
+    station.csms.send_text(SET_TIMEOUT)
+    station.advance(1)
+    station.csms.cut()
+    station.advance(20)
+    assert station.csms.connected
+    assert "mine" not in station.csms.results
+    assert station.variable("TxCtrlr", "EVConnectionTimeOut") == "77"
+
+
+SET_TIMEOUT = """[2,"mine","SetVariables",{"setVariableData":[{"component":{"name":"TxCtrlr"},
+"variable":{"name":"EVConnectionTimeOut"},"attributeValue":"77"}]}]"""
