@@ -1,5 +1,6 @@
 """What the network and the CSMS may do wrong, and how the station lives with it."""
 
+import random
 from typing import Any
 
 import orjson
@@ -96,6 +97,21 @@ def test_after_a_long_outage_every_connector_is_told_and_after_a_short_one_what_
     station.csms.go_online()
     station.advance(60)
     assert [s["evseId"] for s in station.csms.of("StatusNotification")] == [1, 2]
+
+
+def test_a_link_that_flaps_is_not_hammered_and_the_car_does_not_notice() -> None:
+    """F8 and I10: connections that last for seconds only, for hours."""
+    station = charging()
+    rng = random.Random(8)
+    end_at = station.reactor.at + 3 * 3600
+    while station.reactor.at < end_at:
+        station.advance(rng.uniform(1.0, 30.0))
+        assert station.world.evses[1].place.closed
+        station.csms.cut()
+    pauses = gaps(station.csms.attempts)
+    assert len(pauses) > 100
+    assert min(pauses) >= 10.0
+    assert station.csms.of("BootNotification") == []
 
 
 def test_a_half_open_connection_is_found_by_a_ping() -> None:

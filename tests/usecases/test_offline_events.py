@@ -1,7 +1,14 @@
 """Functional block E: events that waited while offline, and what they say of it (E04, E11)."""
 
 from station.bench.virtual import VirtualStation
-from tests.usecases.linking import BACK_OFF, RETRIES, charging
+from station.store.backend import WINDOW
+from tests.usecases.accounting import (
+    assert_energy_conserved,
+    assert_in_order,
+    queued,
+    register_wh,
+)
+from tests.usecases.linking import BACK_OFF, CARD, RETRIES, charging
 
 
 def flags(station: VirtualStation) -> list[tuple[int, bool]]:
@@ -88,3 +95,50 @@ def test_new_events_go_ahead_of_the_backlog_but_never_of_their_own_past() -> Non
     assert new is not None
     assert [number for name, number in told if name == old.id] == list(range(2, 11))
     assert told.index((new.id, 0)) < told.index((old.id, 9))
+
+
+OFTEN = {"SampledDataCtrlr.TxUpdatedInterval": "30"}
+
+
+def test_a_day_offline_is_told_afterwards_in_order_and_whole() -> None:
+    """F6 of the campaign: more than the memory holds of whole messages."""
+    station = charging(variables={**BACK_OFF, **OFTEN})
+    before = register_wh(station)
+    station.csms.go_offline()
+    for _ in range(24):
+        station.advance(3000)
+        station.sim.ev(1, "B")
+        station.advance(600)
+        station.sim.ev(1, "C")
+    waiting = queued(station)
+    assert waiting > WINDOW
+    station.csms.go_online()
+    station.advance(300)
+    assert queued(station) == 0
+    numbers = [event["seqNo"] for event in station.csms.events()]
+    assert numbers == list(range(len(numbers)))
+    assert sum(offline for _, offline in flags(station)) >= waiting
+    station.sim.token(CARD, evse=1)
+    station.advance(10)
+    station.sim.unplug(1)
+    station.advance(10)
+    assert_in_order(station)
+    assert register_wh(station)[1] > before[1] + 20000.0
+    assert_energy_conserved(station, {1: 0.0, 2: 0.0})
+
+
+def test_a_restart_in_a_day_offline_loses_nothing_of_it() -> None:
+    station = charging(variables={**BACK_OFF, **OFTEN})
+    station.csms.go_offline()
+    for power_cut in (False, True, False):
+        station.advance(25000)
+        station.restart(power_cut=power_cut)
+    station.csms.go_online()
+    station.advance(300)
+    station.sim.token(CARD, evse=1)
+    station.advance(10)
+    station.sim.unplug(1)
+    station.advance(10)
+    assert_in_order(station)
+    assert_energy_conserved(station, {1: 0.0, 2: 0.0})
+    assert len(station.csms.events()) > WINDOW
