@@ -250,14 +250,18 @@ class Station:
 
     # -- life
 
-    def _start(self) -> None:
-        network = self.config.network
+    def configure_connection(self) -> None:
+        """Hand over what configuration or command line say of the CSMS."""
+        network, simulated = self.config.network, self.config.sim is not None
+        profile = network.security_profile
+        if simulated and profile == 2 and self.certificate_renewal.station_certificate():
+            profile = 3  # `joulepost sim --csms wss://…` has no option for it
         self.connection.configure(
-            network.url,
-            self.config.password.value,
-            network.security_profile,
-            first_only=self.config.sim is not None,
+            network.url, self.config.password.value, profile, first_only=simulated
         )
+
+    def _start(self) -> None:
+        self.configure_connection()
         self.resets.start()
         if self.safe_mode:
             log.error("three boots in a row have failed: safe mode, no EVSE offers energy")

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import logging
 import socket as sockets
+import ssl
 import struct
 from collections.abc import Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
@@ -27,7 +28,7 @@ from station.bench.csms_answers import (
     Reply,
 )
 from station.bench.csms_control import CONTROL_PATH, CONTROL_PROTOCOL, serve_control
-from station.bench.csms_door import basic_credentials, password_matches, station_of
+from station.bench.csms_door import basic_credentials, certified, password_matches, station_of
 from station.bench.csms_ledger import Ledger, TransactionRecord
 from station.bench.csms_link import (
     Answered,
@@ -61,6 +62,8 @@ __all__ = [
     "Violation",
 ]
 
+Door = Callable[[ServerConnection, Request], Response | None]
+
 OCPP = Subprotocol("ocpp2.0.1")
 MAX_FRAME_BYTES = 1_000_000
 
@@ -83,32 +86,47 @@ class BenchCsms:
         on_line: Callable[[str], None] | None = None,
         log: TextIO | None = None,
         ping_interval_s: float | None = 20,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.host, self.port = host, port
         self.record = Record(on_line, log)
         self.answers = Answers(accept, interval_s)
         self._passwords = dict(passwords or {})
         self._ping_interval_s = ping_interval_s
+        self.tls = tls
+        """Taken when it is entered; with one it speaks wss:// and nothing else."""
         self._schemas = Schemas()
         self._links: dict[str, StationLink] = {}
         self._silent: list[StationLink] = []
         self._closing: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
+        self._control: Server | None = None
+        self.control_port = port
+        """Where `joulepost csms send` finds it: under TLS on a loopback port of its own."""
 
     async def __aenter__(self) -> Self:
-        self._server = await serve(
+        door = self._at_the_door
+        self._server = await self._listen(self.host, self.port, door, self.tls)
+        self.port = self.control_port = self._server.sockets[0].getsockname()[1]
+        if self.tls is not None:
+            door = self._at_the_control_only_door
+            self._control = await self._listen("127.0.0.1", 0, door, None)
+            self.control_port = self._control.sockets[0].getsockname()[1]
+        return self
+
+    async def _listen(self, host: str, port: int, door: Door, tls: ssl.SSLContext | None) -> Server:
+        return await serve(
             self._on_connection,
-            self.host,
-            self.port,
+            host,
+            port,
             select_subprotocol=_select_subprotocol,
-            process_request=self._at_the_door,
+            process_request=door,
             max_size=MAX_FRAME_BYTES,
             ping_interval=self._ping_interval_s,
             close_timeout=2,
+            ssl=tls,
             logger=_logger(self.record),
-        ).__aenter__()
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
+        )
 
     async def __aexit__(
         self,
@@ -119,8 +137,10 @@ class BenchCsms:
         assert self._server is not None
         while self._silent:
             self._silent.pop().socket.transport.abort()  # it would not hear a closing handshake
-        self._server.close()
-        await self._server.wait_closed()
+        for server in filter(None, (self._server, self._control)):
+            server.close()
+            await server.wait_closed()
+        self._control = None
         if self._closing:
             await asyncio.wait(self._closing)
 
@@ -128,7 +148,7 @@ class BenchCsms:
     def url(self) -> str:
         """What a station appends its id to."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"ws://{host}:{self.port}"
+        return f"{'wss' if self.tls else 'ws'}://{host}:{self.port}"
 
     @property
     def ledger(self) -> Ledger:
@@ -235,6 +255,8 @@ class BenchCsms:
             return socket.respond(HTTPStatus.NOT_FOUND, "The path must end in a station id.\n")
         credentials = basic_credentials(request.headers.get("Authorization", ""))
         problem = None
+        if credentials is None and certified(socket):
+            return None  # profile 3: whom it may call itself, its issuer has decided
         if credentials is None:
             problem = "no HTTP Basic credentials"
         elif credentials[0] != station:
@@ -247,6 +269,13 @@ class BenchCsms:
         response = socket.respond(HTTPStatus.UNAUTHORIZED, "Wrong or missing credentials.\n")
         response.headers["WWW-Authenticate"] = 'Basic realm="joulepost bench CSMS"'
         return response
+
+    def _at_the_control_only_door(
+        self, socket: ServerConnection, request: Request
+    ) -> Response | None:
+        if request.path == CONTROL_PATH:
+            return self._at_the_control_door(socket, request)
+        return socket.respond(HTTPStatus.NOT_FOUND, "For `joulepost csms send` only.\n")
 
     def _at_the_control_door(self, socket: ServerConnection, request: Request) -> Response | None:
         host = ipaddress.ip_address(socket.remote_address[0].partition("%")[0])
@@ -283,7 +312,8 @@ class BenchCsms:
         self._links[station] = link
         self.record.station(station).connections += 1
         deflated = ", deflate" if socket.protocol.extensions else ""
-        self.record.note(station, f"-- connected ({OCPP}, user {station}{deflated})")
+        secured = f", {tls}" if (tls := _tls_of(socket)) else ""
+        self.record.note(station, f"-- connected ({OCPP}, user {station}{deflated}{secured})")
         if older is not None:
             self._replace(older)
         try:
@@ -307,6 +337,14 @@ def _select_subprotocol(
     assert socket.request is not None
     wanted = CONTROL_PROTOCOL if socket.request.path == CONTROL_PATH else OCPP
     return wanted if wanted in offered else None
+
+
+def _tls_of(socket: ServerConnection) -> str:
+    """The version, and what the station has shown; empty without TLS."""
+    secured = socket.transport.get_extra_info("ssl_object")
+    if secured is None:
+        return ""
+    return f"{secured.version()}, its certificate" if certified(socket) else str(secured.version())
 
 
 class _Notes(logging.Handler):

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 MAX_ID_LENGTH = 48  # identifierString of the station's identity
@@ -31,6 +32,12 @@ def basic_credentials(header: str) -> tuple[str, bytes] | None:
     if not colon or not password:
         return None
     return user.decode(errors="backslashreplace"), password
+
+
+def certified(socket: Any) -> bool:
+    """Whether a connection has shown a certificate that the server trusts (profile 3)."""
+    secured = socket.transport.get_extra_info("ssl_object")
+    return secured is not None and bool(secured.getpeercert())
 
 
 def password_matches(passwords: Mapping[str, str], station: str, given: bytes) -> bool:

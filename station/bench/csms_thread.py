@@ -1,6 +1,7 @@
 """The bench CSMS on a thread of its own, for tests and programs that do not use asyncio."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -66,6 +67,10 @@ class BenchCsmsThread:
     @property
     def url(self) -> str:
         return self._csms.url
+
+    def speak_tls(self, context: ssl.SSLContext | None) -> None:
+        """From the next start on; None goes back to ws://."""
+        self._csms.tls = context
 
     @property
     def ledger(self) -> Ledger:

@@ -6,7 +6,11 @@ import json
 import os
 import signal
 import sys
-from typing import Any, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    import ssl
 
 DEFAULT_LISTEN = "127.0.0.1:9000"
 BAD_ARGUMENTS = 2
@@ -15,9 +19,9 @@ DESCRIPTION = """\
 A small CSMS (the server side of OCPP 2.0.1) for trying out a charging station on the bench.
 
 It accepts every station that connects to ws://HOST:PORT/<station id> with HTTP Basic
-credentials, answers everything, prints one line per message (→ from the station, ← to it),
-and checks each message in both directions against the official OCPP schemas. It is a tool
-for the bench, not for production: it forgets everything when it ends."""
+credentials (or, with --tls-cert, to wss://), answers everything, prints one line per message
+(→ from the station, ← to it), and checks each message in both directions against the official
+OCPP schemas. It is a tool for the bench, not for production: it forgets everything when it ends."""
 
 EXAMPLES = """\
 examples:
@@ -27,6 +31,8 @@ examples:
       any free port; two tokens are good, all others Invalid; frames are written to a file
   joulepost csms send CS001 TriggerMessage '{"requestedMessage": "Heartbeat"}'
       in a second terminal: have the running CSMS call the station CS001
+  joulepost csms --tls-cert server.pem --tls-key server.key
+      wss:// for security profile 2; with --tls-client-ca also for profile 3
 
 Ctrl-C ends it with a summary. The exit code is 1 if any message broke its schema."""
 
@@ -128,6 +134,15 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="what stations that boot are told (default: %(default)s)",
     )
 
+    add("--tls-cert", metavar="FILE", type=Path, help="speak wss://: the server's chain, as PEM")
+    add("--tls-key", metavar="FILE", type=Path, help="the private key of --tls-cert, as PEM")
+    add(
+        "--tls-client-ca",
+        metavar="FILE",
+        type=Path,
+        help="stations must show a certificate that leads to this root (security profile 3)",
+    )
+
 
 def _add_send_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
@@ -184,10 +199,12 @@ def _serve(args: argparse.Namespace) -> int:
         passwords = dict(_password(text) for text in args.password)
         if args.interval < 1:
             raise ValueError("--interval must be at least 1 second")
+        tls = _tls_context(args.tls_cert, args.tls_key, args.tls_client_ca)
         log = None if args.log is None else open(args.log, "a", encoding="utf-8")  # noqa: SIM115
     except (ValueError, OSError) as error:
         return _complain(str(error))
     options = {"accept": args.accept, "passwords": passwords, "interval_s": args.interval}
+    options["tls"] = tls
     try:
         return asyncio.run(_serve_until_stopped(host, port, args.boot, log, options))
     finally:
@@ -219,11 +236,44 @@ async def _serve_until_stopped(
         return _complain(f"cannot listen on {host}:{port}: {error.strerror or error}")
     try:
         say(f"bench CSMS listening on {csms.url}/<station id> (Ctrl-C ends it)")
+        if csms.tls is not None:
+            say(f"calls: joulepost csms send --to 127.0.0.1:{csms.control_port} ID Action JSON")
         await stop.wait()
     finally:
         await csms.__aexit__(None, None, None)
     say("\n".join(["", *csms.record.summary()]))
     return 1 if csms.violations or csms.record.failures else 0
+
+
+def _tls_context(
+    cert: Path | None, key: Path | None, client_ca: Path | None
+) -> "ssl.SSLContext | None":
+    """A ValueError names the file that cannot be used."""
+    if cert is None or key is None:
+        if (cert, key, client_ca) == (None, None, None):
+            return None
+        raise ValueError("--tls-cert and --tls-key go together, and --tls-client-ca needs both")
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(cert, key, password="")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{cert}, {key}: {_reason(error)}") from error
+    if client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        try:
+            context.load_verify_locations(client_ca)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{client_ca}: {_reason(error)}") from error
+    return context
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return str(getattr(error, "reason", None) or error).lower().replace("_", " ")
 
 
 def _password(text: str) -> tuple[str, str]:

@@ -93,12 +93,7 @@ def assemble(config: StationConfig, disk: MemoryDisk) -> Station:
     )
     station = Station(config, env, ports, reactor)
     link.stop(0.0)  # it was never used
-    station.connection.configure(
-        config.network.url,
-        config.password.value,
-        config.network.security_profile,
-        first_only=config.sim is not None,
-    )
+    station.configure_connection()
     return station
 
 

@@ -30,10 +30,11 @@ DESCRIPTION = f"""\
 Run a charging station on simulated hardware: cars, cables, meters and readers are pretended,
 everything else is the real thing.
 
-It connects to CSMS/ID. ws:// means security profile 1, wss:// profile 2. Without --password
-it uses "{SIM_PASSWORD}". --csms, --password and --variables matter at the first
-start of a state folder only; what the CSMS sets afterwards wins. The simulated car and cable
-are outside the process and survive its restart."""
+It connects to CSMS/ID. ws:// means security profile 1; wss:// profile 2, or 3 when
+`joulepost certs install` has given it a certificate of its own. Without --password it uses
+"{SIM_PASSWORD}". --csms, --password and --variables matter at the first start of a
+state folder only; what the CSMS sets afterwards wins. The simulated car and cable are outside
+the process and survive its restart."""
 EXAMPLES = """\
 examples:
   joulepost sim
