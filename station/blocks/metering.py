@@ -99,7 +99,11 @@ ALIGNED_ENDED_INTERVAL = _seconds("AlignedDataCtrlr", "TxEndedInterval", 0)
 SEND_DURING_IDLE = Variable("AlignedDataCtrlr", "SendDuringIdle", Boolean(), default=False)
 
 MAX_COLLECTED = 500
-"""Samples kept for one Ended event; then every second one goes, as E06.FR.13 has it."""
+"""Samples kept for one Ended event; then every second one goes, from within.
+
+E06.FR.12, E06.FR.13, E07.FR.09, E07.FR.10, E08.FR.10, E08.FR.11, E09.FR.06, E09.FR.07,
+E10.FR.05, E10.FR.06, E12.FR.08, E12.FR.09, E15.FR.02, E15.FR.03, F03.FR.05, F03.FR.06, J02.FR.20
+"""
 
 
 class CollectedRow(Record, frozen=True, kw_only=True):
@@ -236,13 +240,17 @@ class Metering:
         )
 
     def _periodic(self, transaction_id: str, due_at: float) -> None:
-        """J02.FR.11"""
+        """J02.FR.11, and what says the same of Updated events where it happens.
+
+        E02.FR.10, E03.FR.08, E04.FR.06, E11.FR.03, E12.FR.03, F01.FR.15, F02.FR.03
+        """
         self._again(UPDATED_INTERVAL, self._periodic, transaction_id, due_at)
         row = self._bound(transaction_id)
         if row is None or row.evse_id is None:
             return
         measurands = self._variables[UPDATED_MEASURANDS]
         now = self._context.clock.utc()
+        # J02.FR.22
         values = self._sample(row.evse_id, measurands, ReadingContext.SAMPLE_PERIODIC, now)
         if values:
             self._context.transactions.update(row.id, TriggerReason.METER_VALUE_PERIODIC, values)
@@ -261,7 +269,6 @@ class Metering:
         if number is None:
             number = max((kept.number for kept in mine), default=0)
         if len(mine) >= MAX_COLLECTED:
-            # E06.FR.12, E06.FR.13: intermediate values first
             for kept in mine[1::2]:
                 self._collected.delete(COLLECTED.key(kept))
         for value in self._sample(row.evse_id, measurands, context, self._context.clock.utc()):
@@ -334,7 +341,7 @@ class Metering:
             for measurand in measurands
             for value in _values(measurand, reading, context, offered_a)
         ]
-        # J01.FR.06, J02.FR.02
+        # J01.FR.05, J01.FR.06, J01.FR.17, J02.FR.02, J02.FR.18
         return [MeterValue(timestamp=at, sampled_value=values)] if values else []
 
     def _declare(self) -> None:
@@ -348,7 +355,7 @@ class Metering:
             self._variables.declare(listed)
         for interval in (UPDATED_INTERVAL, ENDED_INTERVAL):
             self._variables.declare(interval)
-            self._variables.watch(interval, self._rearm)
+            self._variables.watch(interval, self._rearm)  # J01.FR.01, J02.FR.01
         for flag in (SAMPLED_AVAILABLE, ALIGNED_AVAILABLE, SAMPLED_ENABLED, ALIGNED_ENABLED):
             self._variables.declare(flag)
         for aligned in (ALIGNED_INTERVAL, ALIGNED_ENDED_INTERVAL):
@@ -377,6 +384,7 @@ def _values(
 ) -> list[SampledValue]:
     match measurand:
         case Measurand.ENERGY_ACTIVE_IMPORT_REGISTER:
+            # J02.FR.17: as the meter counts
             found = [_value(reading.energy_wh, measurand, context, signed=_signed(reading))]
         case Measurand.POWER_ACTIVE_IMPORT:
             found = [_value(reading.power_w, measurand, context)]
@@ -403,6 +411,7 @@ def _by_phase(
     measurand: Measurand,
     context: ReadingContext,
 ) -> list[SampledValue]:
+    """L1 is what the meter calls so: J01.FR.11, J02.FR.07."""
     return [
         _value(value, measurand, context, phase)
         for value, phase in zip(values, phases, strict=False)

@@ -48,12 +48,13 @@ class TransactionEvents:
         self, request: GetTransactionStatusRequest
     ) -> GetTransactionStatusResponse:
         outbox = self._context.outbox
-        if request.transaction_id is UNSET:  # E14.FR.06
+        if request.transaction_id is UNSET:  # E14.FR.06, E14.FR.07, E14.FR.08
             return GetTransactionStatusResponse(messages_in_queue=outbox.transaction_rows > 0)
         ongoing = self._context.transactions.find(request.transaction_id) is not None
         return GetTransactionStatusResponse(
-            ongoing_indicator=ongoing,  # E14.FR.01, FR.02, FR.03
-            messages_in_queue=outbox.has_transaction(request.transaction_id),  # FR.04, FR.05
+            ongoing_indicator=ongoing,  # E14.FR.01, E14.FR.02, E14.FR.03
+            # E14.FR.04, E14.FR.05
+            messages_in_queue=outbox.has_transaction(request.transaction_id),
         )
 
     def _on_step(self, step: TransactionStep) -> None:
@@ -79,13 +80,15 @@ class TransactionEvents:
         )
 
     def _meter_values(self, step: TransactionStep) -> list[MeterValue]:
-        values = list(step.meter_values)
+        values = list(step.meter_values)  # J02.FR.10: sampled for this very event
         meter, evse_id = self._context.queries.meter, step.row.evse_id
         if meter is None or evse_id is None:
             return values
-        if step.begin:  # E01.FR.09, E03.FR.11
+        # E01.FR.09, E02.FR.09, E03.FR.07, E04.FR.05, E05.FR.05, F01.FR.14, F02.FR.02
+        if step.begin:
             values.extend(meter.begin(evse_id, step.at))
-        if step.kind is TransactionEvent.ENDED:  # E06.FR.11
+        # E06.FR.11, E07.FR.08, E08.FR.09, E09.FR.05, E10.FR.04, E12.FR.07, E15.FR.01, F03.FR.04
+        if step.kind is TransactionEvent.ENDED:
             values.extend(meter.end(step.row.id, evse_id, step.at))
         return values
 
@@ -116,7 +119,7 @@ class TransactionEvents:
         cause = Cause(trigger=TriggerReason.DEAUTHORIZED, reason=Reason.DE_AUTHORIZED)
         stops = context.charging.stop_points
         if context.charging.stop_on_invalid_id:
-            if stops & ENDING_POINTS:  # E05.FR.10
+            if stops & ENDING_POINTS:  # E05.FR.10, E06.FR.04
                 context.transactions.end(row, cause)
             else:  # E05.FR.09
                 context.transactions.stop(grant, cause)

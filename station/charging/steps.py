@@ -60,13 +60,18 @@ class Change(Struct, frozen=True):
 def take_step(
     row: TransactionRow, change: Change, now: Facts, at: datetime, charged_s: float
 ) -> TransactionStep:
-    """Number the event and pay what is owed; the row of the step is the one to keep."""
+    """Number the event and pay what is owed; the row of the step is the one to keep.
+
+    Numbered from 0 without a gap, whatever the event is: E01.FR.07, E02.FR.07, E03.FR.06,
+    E04.FR.04, E05.FR.04, E06.FR.14, E07.FR.11, E08.FR.08, E09.FR.04, E10.FR.03.
+    """
     trigger, state = change.trigger, now.charging_state
     if row.remote_start_owed is not None and change.kind is not TransactionEvent.ENDED:
-        trigger = TriggerReason.REMOTE_START  # F02.FR.21
+        trigger = TriggerReason.REMOTE_START  # F01.FR.19, F02.FR.21
     asked = trigger is TriggerReason.TRIGGER  # one event for each EVSE: say whose it is
     tell_evse = (row.evse_owed or asked) and row.evse_id is not None  # E01.FR.16
     first = change.kind is TransactionEvent.STARTED
+    # E01.FR.18, E02.FR.13
     tell_state = first or str(state) != row.state or trigger in STATE_TOLD
     begin = change.begin and row.evse_id is not None
     paid = replace(
@@ -88,12 +93,13 @@ def take_step(
         seq_no=row.next_seq,
         charging_state=state if tell_state else None,
         evse=(row.evse_id, row.connector_id) if tell_evse and row.evse_id else None,
-        token=row.token_owed,  # E01.FR.10
+        token=row.token_owed,  # E01.FR.10, F01.FR.03, F02.FR.05, F02.FR.11
         remote_start_id=row.remote_start_owed,
         reservation_id=row.reservation_owed,
         stopped_reason=change.reason,
         phases=change.phases,
-        # Told once the EVSE is known, and again when charging starts (E01.FR.17, E03.FR.11).
+        # Told once the EVSE is known, and again when charging starts:
+        # E01.FR.17, E02.FR.21, E03.FR.11, E04.FR.11, E05.FR.08
         begin=begin or (row.begin_owed and row.evse_owed and row.evse_id is not None),
         meter_values=change.meter_values,
         charged_s=int(charged_s),
@@ -101,7 +107,10 @@ def take_step(
 
 
 def trigger_of(before: Facts, now: Facts, cause: Cause | None) -> TriggerReason | None:
-    """The most specific reason for what changed (E02.FR.17); None if only the state did."""
+    """The most specific reason for what changed; None if only the state did.
+
+    E01.FR.15, E02.FR.15, E02.FR.17, E03.FR.12, E06.FR.15, F01.FR.17, F03.FR.09
+    """
     if now.connected and not before.connected:
         return TriggerReason.CABLE_PLUGGED_IN
     if before.connected and not now.connected:

@@ -50,6 +50,7 @@ class Facts(msgspec.Struct, frozen=True):
             return ChargingState.EV_CONNECTED
         if not self.offered:
             return ChargingState.SUSPENDED_EVSE
+        # E01.FR.19
         return ChargingState.EV_CONNECTED if self.settling else ChargingState.SUSPENDED_EV
 
     def at(self, point: TxPoint) -> bool:
@@ -57,7 +58,7 @@ class Facts(msgspec.Struct, frozen=True):
         match point:
             case TxPoint.PARKING_BAY_OCCUPANCY:  # E01.FR.01, E06.FR.01
                 return self.bay
-            case TxPoint.EV_CONNECTED:  # E01.FR.02, E06.FR.02
+            case TxPoint.EV_CONNECTED:  # E01.FR.02, E02.FR.06, E06.FR.02
                 return self.connected
             case TxPoint.AUTHORIZED:  # E01.FR.03, E06.FR.03
                 return self.authorized

@@ -196,7 +196,10 @@ class Transactions:
     def update(
         self, transaction_id: str, trigger: TriggerReason, values: Sequence[MeterValue] = ()
     ) -> None:
-        """An Updated event for something that changed no fact: meter values, a trigger."""
+        """An Updated event for something that changed no fact: meter values, a trigger.
+
+        E02.FR.16, F01.FR.18
+        """
         row = self._rows.get(transaction_id)
         if row is None or row.stop is not None:
             return
@@ -243,7 +246,9 @@ class Transactions:
     def first_seen(self, evse: Evse) -> None:
         """The board's first report since the process began: go on with what ran, or end it."""
         row = self.on_evse(evse.id)
-        if row is not None and row.stop is None and not self.resumes:
+        if row is not None and row.stop is not None:
+            self._wait_for_open(row.id)
+        elif row is not None and not self.resumes:
             self.end(row, self.interrupted)
 
     # -- the heart
@@ -256,19 +261,19 @@ class Transactions:
         before = self._before(evse)
         self._derive(evse)
         now = self._facts(evse)
-        if row is None:
+        if row is None:  # one transaction for all connectors of an EVSE: E01.FR.14
             self._note_idle(evse, now)
             if starts(before, now, self._policy.start_points()) and evse.accepts_transactions:
                 self._start(evse, now, before, cause)
-        elif (cause is not None and cause.forced and row.stop is None) or ends(
-            before, now, self._policy.stop_points()
-        ):
-            if cause is None and row.stop is None and now.drawing:  # it left the bay, they say
-                trigger = _trigger(before, now, None) or TriggerReason.CHARGING_STATE_CHANGED
-                self.end(row, Cause(trigger=trigger, reason=_reason(before, now)))
+        elif row.stop is not None:
+            pass  # its end is told once the contactor is open
+        elif (cause is not None and cause.forced) or ends(before, now, self._policy.stop_points()):
+            if cause is None and now.drawing:  # it left the bay, they say
+                trigger = trigger_of(before, now, None) or TriggerReason.CHARGING_STATE_CHANGED
+                self.end(row, Cause(trigger=trigger, reason=reason_of(before, now)))
             else:
-                self._finish(evse, row, before, now, cause or row.stop)
-        elif row.stop is None:
+                self._finish(evse, row, before, now, cause)
+        else:
             self._continue(evse, row, before, now, cause)
         self._derive(evse)
 
@@ -287,7 +292,7 @@ class Transactions:
     def _start(self, evse: Evse, now: Facts, before: Facts, cause: Cause | None) -> None:
         grant = self.grants.of(evse.id)
         row = TransactionRow(
-            id=self._new_id(),
+            id=self._new_id(),  # E01.FR.08, E02.FR.08
             started_at=self._clock.utc(),
             evse_id=evse.id,
             connector_id=evse.report.connector,
@@ -299,7 +304,7 @@ class Transactions:
         if reading is not None:
             row = replace(row, begin_wh=reading.energy_wh)
         row = self._track_charging(row, before, now)
-        phases = self._phases(evse, row, now)  # E02.FR.18: energy may flow already
+        phases = self._phases(evse, row, now)  # energy may flow already
         row = replace(row, phases=phases)
         trigger = trigger_of(before, now, cause) or TriggerReason.CHARGING_STATE_CHANGED
         self._rows.put(row)
@@ -316,7 +321,8 @@ class Transactions:
             row = self._with_token(row, grant)
         elif before.authorized and not now.authorized and cause is not None:
             row = replace(row, token_owed=cause.token or row.token_owed, reason=cause.reason)
-        if evse.report.connector is not None and row.connector_id is None and now.connected:
+        # E01.FR.16, and again when the EV comes back to the other connector
+        if now.connected and evse.report.connector not in (None, row.connector_id):
             row = replace(row, connector_id=evse.report.connector, evse_owed=True)
         row = self._track_charging(row, before, now)
         trigger = trigger_of(before, now, cause)
@@ -344,6 +350,7 @@ class Transactions:
         trigger = trigger_of(before, now, cause) or TriggerReason.CHARGING_STATE_CHANGED
         if cause is not None and (cause.forced or before.authorized):
             trigger = cause.trigger
+        # E06.FR.08, E07.FR.06
         reason = cause.reason if cause is not None else row.reason or reason_of(before, now)
         self.grants.drop(grant)
         now = msgspec.structs.replace(now, authorized=False)
@@ -423,7 +430,7 @@ class Transactions:
         stops = self._policy.stop_on_ev_side_disconnect()
         if stops or ends(row.facts, self._facts(evse), self._policy.stop_points()):
             if evse.report.plugged and not self._policy.unlock_on_ev_side_disconnect():
-                self._keep_lock(evse, row)  # E09.FR.03, E10.FR.01
+                self._keep_lock(evse, row)  # E09.FR.02, E09.FR.03, E10.FR.01
         if stops:  # E09.FR.01
             self.grants.drop(grant)
             cause = Cause(
@@ -453,7 +460,8 @@ class Transactions:
             if self._is_connected(evse):
                 return
         cause = Cause(trigger=TriggerReason.EV_CONNECT_TIMEOUT, reason=Reason.TIMEOUT)
-        if TxPoint.PARKING_BAY_OCCUPANCY not in self._policy.stop_points():  # E03.FR.05, FR.15
+        if TxPoint.PARKING_BAY_OCCUPANCY not in self._policy.stop_points():
+            # E03.FR.05, E03.FR.15, F02.FR.07, F02.FR.08
             cause = replace(cause, forced=True)
         self._withdraw(grant, cause)
 
@@ -528,6 +536,7 @@ class Transactions:
         going = row is not None and row.stop is None and not row.suspended
         evse.wants_energy = allowed and (going or reaching) and not self.held(evse)
         in_use = evse.is_occupied and allowed and (row is None or row.stop is None)
+        # E06.FR.10, E07.FR.07, E08.FR.03: let go once the energy is off
         evse.holds_lock = (
             in_use or evse.report.contactor_closed or self.grants.kept_lock(evse.id) is not None
         )
@@ -546,7 +555,7 @@ class Transactions:
             row,
             token=row.token or grant.token,
             group_id_token=row.group_id_token or grant.group_id_token,
-            token_owed=grant.token,  # E02.FR.01, E03.FR.01
+            token_owed=grant.token,  # E02.FR.01, E02.FR.20, E03.FR.01
             remote_start_owed=grant.remote_start_id,  # F01.FR.25, F02.FR.01
             suspended=False,
             reason=None,
@@ -570,7 +579,7 @@ class Transactions:
         return row.charged_s + (0.0 if since is None else self._reactor.now() - since)
 
     def _phases(self, evse: Evse, row: TransactionRow, now: Facts) -> int | None:
-        """E02.FR.18: how many phases the EV uses, once energy flows."""
+        """E02.FR.18, E03.FR.13: how many phases the EV uses, once energy flows."""
         reading = self._evses.board.reading(evse.id) if now.drawing else None
         if reading is None:
             return row.phases
