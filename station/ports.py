@@ -7,7 +7,7 @@ from station.ocpp.registration import Input, Registration
 from station.ocpp.rpc import CallFailed
 from station.ocpp.types import Message, Request
 from station.pki.key import KeyKind
-from station.records import OutboxRow, Row, SendClass, Table
+from station.records import OutboxRow, Row, SendClass, StoreHealth, Table
 
 R = TypeVar("R", bound=Message)
 Q = TypeVar("Q", bound=Request[Any])
@@ -46,6 +46,11 @@ class Store(Protocol):
         Runs at the end of the turn when nothing was written and nothing is owed.
         When the store is VOLATILE it no longer waits. Dropped when the turn fails.
         """
+        ...
+
+    @property
+    def health(self) -> StoreHealth:
+        """VOLATILE: what is written now will be forgotten."""
         ...
 
 

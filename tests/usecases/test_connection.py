@@ -1,5 +1,6 @@
 """The connection to the CSMS: network slots (B09, B10), security profiles (A05), reconnecting."""
 
+from functools import cache
 from typing import Any
 
 import orjson
@@ -7,8 +8,10 @@ import pytest
 from msgspec import UNSET
 
 from station.bench.virtual import VirtualStation
+from station.blocks.connection.profiles import SECURITY_PROFILE
 from station.link import LinkProblem, TlsRefusal
 from tests.authority import Authority
+from tests.usecases.test_durability import KillSwitch, MortalStation
 
 Payload = dict[str, Any]
 
@@ -217,6 +220,17 @@ def test_a_change_of_a_slot_is_a_security_event() -> None:
     assert told(station)[-1] == "ReconfigurationOfSecurityParameters network slot 2"
 
 
+def test_what_the_disk_cannot_take_has_failed() -> None:
+    """B09.FR.03"""
+    station = quick()
+    station.backend.fail_with(OSError(28, "No space left on device"))
+    station.variable("OCPPCommCtrlr", "WebSocketPingInterval", "61")
+    assert why(set_slot(station, 2)) == ("Failed", "OutOfStorage")
+    station.backend.fail_with(None)
+    station.advance(120)
+    fill(station, 2)
+
+
 # -- priority and rounds (B10)
 
 
@@ -339,6 +353,22 @@ def test_the_message_timeout_belongs_to_the_slot() -> None:
 # -- security profiles (A00, A05)
 
 
+@pytest.mark.parametrize(("security_profile", "url"), [(1, HERE), (2, SECURE), (3, SAFER)])
+def test_the_profile_is_the_configured_one_from_the_first_attempt_on(
+    security_profile: int, url: str
+) -> None:
+    """A00.FR.001, A00.FR.004, A00.FR.203, A00.FR.303, A00.FR.401"""
+    station = VirtualStation(url=url, security_profile=security_profile, start=False)
+    station.csms.reachable = False
+    station.power_up()
+    station.advance(600)
+    assert station.station.variables[SECURITY_PROFILE] == security_profile
+    for target in station.csms.targets:
+        assert target.url == f"{url}/CS001"
+        assert (target.tls is not None) is (security_profile > 1)
+        assert bool(target.user and target.password) is (security_profile < 3)
+
+
 def test_a_higher_profile_needs_the_root_and_the_certificate() -> None:
     """A05.FR.02, A05.FR.03, A05.FR.04"""
     station = quick()
@@ -375,6 +405,7 @@ def test_after_a_successful_upgrade_the_weaker_profiles_are_gone_for_good() -> N
     station = upgraded()
     assert station.variable("SecurityCtrlr", "SecurityProfile") == "2"
     assert comm(station, "NetworkConfigurationPriority") == "2"
+    assert any(line.endswith("security profile 2 after 1") for line in told(station))
     for _ in range(2):
         tried = len(station.csms.targets)
         station.csms.at(SECURE, reachable=False)
@@ -496,6 +527,58 @@ def test_a_station_that_lost_its_tls_partner_says_so_once_per_series() -> None:
             sent = [each["type"] for each in station.csms.of("SecurityEventNotification")]
             station.csms.take()
             assert sent == [event]
+
+
+UPGRADE = (
+    ("SetNetworkProfile", {"configurationSlot": 2, "connectionData": profile(SECURE, 2)}),
+    (
+        "SetVariables",
+        {
+            "setVariableData": [
+                {
+                    "component": {"name": "OCPPCommCtrlr"},
+                    "variable": {"name": "NetworkConfigurationPriority"},
+                    "attributeValue": "2,1",
+                }
+            ]
+        },
+    ),
+    ("Reset", {"type": "OnIdle"}),
+)
+
+
+def live_through_an_upgrade(kill_at: int) -> MortalStation:
+    switch = KillSwitch(0)
+    station = MortalStation(switch, evses=1, variables=QUICK)
+    station.advance(2)
+    trust(station)
+    switch.count, switch.at = 0, kill_at
+    for action, payload in UPGRADE:
+        if station.csms.connected and where(station) == HERE:
+            station.csms.send_call(action, payload)
+        station.live(4)
+    return station
+
+
+@cache
+def moments() -> int:
+    return live_through_an_upgrade(0).switch.count
+
+
+def test_a_kill_at_any_moment_of_an_upgrade_leaves_the_old_or_the_new_profile() -> None:
+    """A05.FR.06"""
+    assert moments() > 20
+    ends = []
+    for kill_at in range(1, moments() + 1):
+        station = live_through_an_upgrade(kill_at)
+        station.advance(10)
+        assert station.kills == 1
+        active = where(station), station.variable("SecurityCtrlr", "SecurityProfile")
+        assert active in ((HERE, "1"), (SECURE, "2"))
+        if active == (SECURE, "2"):
+            assert comm(station, "NetworkConfigurationPriority") == "2"
+        ends.append(active)
+    assert len(set(ends)) == 2
 
 
 # -- APN and VPN

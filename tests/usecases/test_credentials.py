@@ -257,6 +257,17 @@ def test_a_kill_at_any_moment_of_a_change_leaves_the_old_or_the_new_password() -
     assert {NEW, FIRST_PASSWORD} == set(kept)
 
 
+def test_a_password_that_the_disk_cannot_keep_is_rejected() -> None:
+    """A01.FR.03, A01.FR.04"""
+    station = VirtualStation().boot()
+    station.backend.fail_with(OSError(28, "No space left on device"))
+    station.variable("OCPPCommCtrlr", "WebSocketPingInterval", "61")
+    assert change(station, NEW)["attributeStatus"] == "Rejected"
+    station.csms.cut()
+    station.advance(60)
+    assert shown(station)[-1] == FIRST_PASSWORD
+
+
 # -- secrecy
 
 

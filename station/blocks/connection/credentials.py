@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from station.context import Context
 from station.device_model import INVALID_VALUE, Mutability, Text, ValueRefused, Variable
 from station.events import SecurityHappened
-from station.records import Record, Table
+from station.records import Record, StoreHealth, Table
 from station.rules import MAX_PASSWORD, MIN_PASSWORD, check_password
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,8 @@ class Credentials:
         self._rows = context.store.table(CREDENTIALS)
         self._denied: dict[str, int] = {}
         context.variables.declare(BASIC_AUTH_PASSWORD)
-        context.variables.validate(BASIC_AUTH_PASSWORD, _check)
+        self._configured = False
+        context.variables.validate(BASIC_AUTH_PASSWORD, self._check)
         context.variables.watch(BASIC_AUTH_PASSWORD, self._set)
 
     def configure(self, password: str, *, first_only: bool) -> None:
@@ -81,6 +82,7 @@ class Credentials:
         if known is not None and row.password != known.password:
             self._tell("BasicAuthPassword by configuration")
         self._show(row)
+        self._configured = True
 
     def next_password(self, slot: str) -> str:
         """A01: the new one; after repeated refusals the old one too, as a last resort."""
@@ -108,6 +110,15 @@ class Credentials:
         self._rows.put(row)
         self._show(row)
 
+    def _check(self, password: str) -> None:
+        try:
+            check_password(password)
+        except ValueError as error:
+            raise ValueRefused(INVALID_VALUE, str(error)) from error
+        if self._configured and self._context.store.health is StoreHealth.VOLATILE:
+            # A01.FR.03: the CSMS would forget the old one, and the station the new one
+            raise ValueRefused("OutOfStorage", "the station cannot keep anything now")
+
     def _set(self, _: int | None, password: str | None) -> None:
         """A01.FR.01: durable before the answer, in one unit with it; then reconnect."""
         row = self._rows.get(NAME) or CredentialRow()
@@ -129,10 +140,3 @@ class Credentials:
 
 def _hash(password: str) -> str:
     return hashlib.sha256(password.encode()).hexdigest()
-
-
-def _check(password: str) -> None:
-    try:
-        check_password(password)
-    except ValueError as error:
-        raise ValueRefused(INVALID_VALUE, str(error)) from error

@@ -112,7 +112,7 @@ class Connection:
         self.findings: dict[str, Finding] = {}
         """The last one of each slot."""
         variables.watch(PING_INTERVAL, lambda *_: self._arm_ping())
-        context.events.subscribe(StationCertificateChanged, lambda _: self._begin_anew())
+        context.events.subscribe(StationCertificateChanged, lambda _: self._certificate_changed())
 
     def configure(
         self, url: str, password: str, security_profile: int, *, first_only: bool
@@ -138,6 +138,10 @@ class Connection:
 
     def _password_changed(self) -> None:
         if self._row is not None and self._row.security_profile < 3:
+            self._begin_anew()
+
+    def _certificate_changed(self) -> None:
+        if self._row is not None and self._row.security_profile == 3:  # elsewhere it has no use yet
             self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -177,7 +181,8 @@ class Connection:
 
     def _target_of(self, row: NetworkRow) -> LinkTarget:
         identity = self._context.identity.identity
-        basic = row.security_profile < 3  # A00.FR.401: profile 3 has the certificate instead
+        # A00.FR.202, A00.FR.203, A00.FR.301, A00.FR.302; A00.FR.401: profile 3 has no password
+        basic = row.security_profile < 3
         migrating = self.profiles.is_other_than_last(row)
         return LinkTarget(
             url=f"{row.url.rstrip('/')}/{quote(identity, safe='')}",

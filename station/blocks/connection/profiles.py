@@ -25,7 +25,7 @@ from station.ocpp.messages.provisioning import (
     SetNetworkProfileResponse,
     SetNetworkProfileStatus,
 )
-from station.records import Record, Table
+from station.records import Record, StoreHealth, Table
 from station.rules import check_csms_url
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,10 @@ class Profiles:
         self._tell_security("network slot 1 by configuration")
 
     def order(self) -> list[NetworkRow]:
-        """The usable slots in the order of priority; any other when none of these is left."""
+        """The usable slots in the order of priority; any other when none of these is left.
+
+        After a restart the first of them is the first to be tried (A05.FR.05, B10.FR.04).
+        """
         rows = [self._rows.get(slot) for slot in self._context.variables[PRIORITY]]
         return self._usable(rows) or self._usable(self._rows.all())
 
@@ -156,12 +159,13 @@ class Profiles:
         """The CSMS took the connection through *row*: it is the one to fall back to."""
         variables = self._context.variables
         variables.update(ACTIVE_PROFILE, int(row.slot))
-        last = self._last.get("last")
-        rises = row.security_profile > variables[SECURITY_PROFILE]
+        last, before = self._last.get("last"), variables[SECURITY_PROFILE]
         variables.update(SECURITY_PROFILE, row.security_profile, persist=True)
+        if before != row.security_profile:
+            self._tell_security(f"security profile {row.security_profile} after {before}")
         if last is None or last.profile != row:
             self._last.put(LastProfileRow(slot=row.slot, profile=row))
-        self._drop_lower(row.security_profile, rises=rises)
+        self._drop_lower(row.security_profile, rises=row.security_profile > before)
 
     def _usable(self, rows: Sequence[NetworkRow | None]) -> list[NetworkRow]:
         return [row for row in rows if row is not None and self._may_use(row.security_profile)]
@@ -179,6 +183,8 @@ class Profiles:
             profile.security_profile
         ):
             return _rejected(INVALID_CONFIGURATION, "certificates for this profile are missing")
+        if self._context.store.health is StoreHealth.VOLATILE:  # B09.FR.03
+            return _refused(SetNetworkProfileStatus.FAILED, "OutOfStorage", "it would not last")
         self._rows.put(
             NetworkRow(
                 slot=slot,
@@ -209,7 +215,7 @@ class Profiles:
         return ""
 
     def _check_priority(self, slots: tuple[str, ...]) -> None:
-        """B10.FR.02, A05.FR.02, A05.FR.03, A05.FR.08 to A05.FR.10"""
+        """B10.FR.01, B10.FR.02, A05.FR.02 to A05.FR.04, A05.FR.08 to A05.FR.10"""
         if not slots:
             raise ValueRefused(INVALID_CONFIGURATION, "at least one slot is needed")
         for slot in slots:
@@ -261,7 +267,11 @@ class Profiles:
 
 
 def _rejected(reason_code: str, text: str) -> SetNetworkProfileResponse:
-    return SetNetworkProfileResponse(
-        status=SetNetworkProfileStatus.REJECTED,
-        status_info=StatusInfo(reason_code=reason_code, additional_info=text or UNSET),
-    )
+    return _refused(SetNetworkProfileStatus.REJECTED, reason_code, text)
+
+
+def _refused(
+    status: SetNetworkProfileStatus, reason_code: str, text: str
+) -> SetNetworkProfileResponse:
+    info = StatusInfo(reason_code=reason_code, additional_info=text or UNSET)
+    return SetNetworkProfileResponse(status=status, status_info=info)
