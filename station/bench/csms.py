@@ -176,6 +176,10 @@ class BenchCsms:
     def boot_status(self, status: Literal["Accepted", "Pending", "Rejected"]) -> None:
         self.answers.boot_status = status
 
+    def set_password(self, station: str, password: str) -> None:
+        """From the next connection on it has to use this one."""
+        self._passwords[station] = password
+
     def connected(self) -> list[str]:
         return sorted(self._links)
 

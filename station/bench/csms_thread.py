@@ -97,6 +97,9 @@ class BenchCsmsThread:
     def boot_status(self, status: Literal["Accepted", "Pending", "Rejected"]) -> None:
         self._csms.boot_status = status
 
+    def set_password(self, station: str, password: str) -> None:
+        self._csms.set_password(station, password)
+
     def received(self, station: str, action: str | None = None) -> list[tuple[str, Payload]]:
         return self._read(lambda csms: csms.received(station, action))
 
