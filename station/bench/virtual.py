@@ -130,7 +130,6 @@ class VirtualStation:
         seed: int = 1,
         variables: dict[str, str] | None = None,
         description: BoardDescription | None = None,
-        reactor: VirtualReactor | None = None,
         disk: Disk | None = None,
         tx_resumption: str = "resume",
         clock_error_s: float = 0.0,
@@ -142,7 +141,7 @@ class VirtualStation:
         access: Callable[[bytes], Any] | None = None,
         start: bool = True,
     ) -> None:
-        self.reactor = reactor or VirtualReactor()
+        self.reactor = VirtualReactor()
         self.rng = random.Random(seed)
         self.description = description or sim_board_description(evses, connectors, cable)
         self.world = World(self.description, self.reactor.at)

@@ -273,6 +273,12 @@ def test_an_ev_that_takes_nothing_has_suspended_after_a_while(bench: Bench) -> N
     assert not bench.evse.facts(authorized=True, signed=False).settling
 
 
+def test_an_ev_settles_whether_or_not_anybody_wants_to_know(bench: Bench) -> None:
+    bench.offer()
+    bench.reactor.advance(SETTLING_S)
+    assert not bench.evse.facts(authorized=True, signed=False).settling
+
+
 def test_an_ev_that_comes_to_a_standing_offer_may_take_its_time(bench: Bench) -> None:
     bench.want(energy=True)
     bench.store.make_durable()
