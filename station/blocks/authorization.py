@@ -96,7 +96,8 @@ class Authorization:
             self._context.transactions.release_lock(kept)
             return
         grant = self._running(shown)
-        if grant is not None and grant.token == shown.token:  # C01.FR.03 (a), E07.FR.01 (a)
+        if grant is not None and grant.token == shown.token:
+            # C01.FR.03 (a), E07.FR.01 (a), E08.FR.01
             self._stop(grant, Reason.LOCAL, shown.token)
         elif grant is not None:
             self._ask(shown, grant)  # C09: the same group may stop

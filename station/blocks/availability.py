@@ -107,7 +107,7 @@ class ConnectorStatuses:
         context.queries.triggers[MessageTrigger.STATUS_NOTIFICATION] = self._triggered
 
     def _on_changed(self, event: ConnectorStatusChanged) -> None:
-        """G01.FR.01"""
+        """E02.FR.05, G01.FR.01, G01.FR.03, G01.FR.04; of this connector alone: G01.FR.08"""
         place = (event.evse_id, event.connector_id)
         self._since[place] = event.at
         if self._context.csms.online:

@@ -94,7 +94,10 @@ class Boot:
         variables.declare(FIRMWARE_VERSION, default=identity.firmware_version)
 
     def _on_csms_connected(self, _: CsmsConnected) -> None:
-        """A reconnect is no boot: only a station that was not answered yet must speak now."""
+        """A reconnect is no boot: only a station that was not answered yet must speak now.
+
+        One that was is bound to its interval: B02.FR.04.
+        """
         registration = self._context.csms.registration
         waits = registration is not Registration.ACCEPTED and self._retry is None
         if registration is Registration.NONE or waits:
@@ -134,6 +137,7 @@ class Boot:
             self._context.events.publish(HeartbeatIntervalGiven(answer.interval))
             happened(Input.BOOT_ACCEPTED)
             return
+        # The connection stays: B02.FR.06
         pending = answer.status is RegistrationStatus.PENDING
         happened(Input.BOOT_PENDING if pending else Input.BOOT_REJECTED)
         interval_s = answer.interval if answer.interval > 0 else OWN_RETRY_S

@@ -55,7 +55,7 @@ class Heartbeat:
         if self._context.reactor.now() < self._due_at():
             self._arm()
         else:
-            self._send(asked_for=False)
+            self._send(asked_for=False)  # G02.FR.02
 
     def _triggered(self, evse_id: int | None, connector_id: int | None) -> bool:  # noqa: ARG002
         self._send(asked_for=True)

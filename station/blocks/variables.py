@@ -84,7 +84,7 @@ class Variables:
             component=item.component,
             variable=item.variable,
             attribute_type=attribute,
-            attribute_value=UNSET if value is None else value[:size],
+            attribute_value=UNSET if value is None else value[:size],  # B06.FR.04
             attribute_status_info=_status_info(reason),
         )
 

@@ -238,10 +238,16 @@ class Transactions:
                 return
         self._evaluate(evse, cause)
 
-    def reconsider(self, evse: Evse) -> None:
+    def reconsider(self, evse: Evse, cause: Cause | None) -> None:
         """A turn of this EVSE was undone: whatever holds now counts as new."""
         self._idle.delete(str(evse.id))
-        self.evse_changed(evse)
+        self.evse_changed(evse, cause)
+
+    def derive_again(self) -> None:
+        """A turn was undone, and with it perhaps what an EVSE was about to be told."""
+        for evse in self._evses:
+            self._derive(evse)
+            evse.derive(again=True)
 
     def first_seen(self, evse: Evse) -> None:
         """The board's first report since the process began: go on with what ran, or end it."""
@@ -354,7 +360,7 @@ class Transactions:
         reason = cause.reason if cause is not None else row.reason or reason_of(before, now)
         self.grants.drop(grant)
         now = msgspec.structs.replace(now, authorized=False)
-        self._emit(row, Change(TransactionEvent.ENDED, trigger, reason=reason), now)
+        self._emit(row, Change(TransactionEvent.ENDED, trigger, reason=reason), now)  # E08.FR.04
         self._forget(row)
         self._note_idle(evse, now)
         if reason is Reason.DE_AUTHORIZED and row.token is not None:

@@ -22,6 +22,7 @@ from station.records import OutboxRow, SendClass
 
 log = logging.getLogger(__name__)
 
+# E13.FR.01
 MESSAGE_ATTEMPTS = Variable(
     "OCPPCommCtrlr",
     "MessageAttempts",
@@ -71,6 +72,7 @@ class Durable:
         self._reactor, self._clock, self._outbox = reactor, clock, outbox
         self._variables, self._scheduler = variables, scheduler
         self._deliveries: dict[str, Delivery] = {}
+        self._delivering: int | None = None
         for variable in (MESSAGE_ATTEMPTS, MESSAGE_ATTEMPT_INTERVAL):
             variables.declare(variable)
         for send_class in DURABLE_CLASSES:
@@ -85,6 +87,7 @@ class Durable:
         seq_no: int,
         offline: bool,
     ) -> int:
+        """Queue it, whether or not there is a link: E04.FR.01, E08.FR.05, E11.FR.01, E12.FR.01."""
         untrusted = self._clock.trust is Trust.NONE
         row = self._outbox.append(
             OutboxRow(
@@ -107,7 +110,10 @@ class Durable:
         self._deliveries[request_type.action_name] = Delivery(request_type, handler)
 
     def link_changed(self) -> None:
-        """Up or down: whatever is queued waited while offline (E11.FR.07); no class waits."""
+        """Up or down: whatever is queued waited while offline; no class waits.
+
+        E04.FR.03, E08.FR.07, E11.FR.07
+        """
         self._outbox.mark_all_offline()
         for send_class in DURABLE_CLASSES:
             self._scheduler.release(send_class)
@@ -143,7 +149,15 @@ class Durable:
         except RpcError as error:
             log.warning("the answer to %s is not valid: %s", row.action, error.description)
             return
+        self._delivering = row.id
         delivery.handler(row, response)
+        self._delivering = None
+
+    def turn_failed(self) -> None:
+        """The turn that handled an answer was undone: the CSMS has the message all the same."""
+        row_id, self._delivering = self._delivering, None
+        if row_id is not None:
+            self._outbox.remove(row_id)
 
     def _failed(self, row: OutboxRow, send_class: SendClass, failed: CallFailed) -> None:
         if failed.failure is Failure.LOST:
@@ -161,7 +175,7 @@ class Durable:
             )
             self._outbox.to_undelivered(row.id, failed.code or failed.failure.value)  # E13.FR.04
             return
-        self._outbox.update(msgspec.structs.replace(row, attempts=attempts))
+        self._outbox.update(msgspec.structs.replace(row, attempts=attempts))  # E13.FR.02
         # E13.FR.03: the interval times the number of preceding transmissions
         wait_s = min(self._variables[MESSAGE_ATTEMPT_INTERVAL] * attempts, LONGEST_HOLD_S)
         self._scheduler.hold(send_class, self._reactor.now() + wait_s)

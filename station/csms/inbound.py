@@ -74,6 +74,7 @@ class Inbound:
         self._done(message_id, frames.call_error(message_id, code, description))
 
     def _dispatch(self, call: frames.Call, registration: Registration) -> None:
+        # While Pending everything is answered: B02.FR.01
         if registration is Registration.REJECTED:  # B03.FR.08
             raise RpcError(ErrorCode.SECURITY_ERROR, "the station was rejected")
         action, payload = signed.unwrap_call(call.action, call.payload)

@@ -172,7 +172,7 @@ class CsmsSession:
         self._events.publish(CsmsConnected(first=first))
         if self.registration is Registration.ACCEPTED:
             self._back_online()
-        self.pump()
+        self.pump()  # E04.FR.02, E08.FR.06, E11.FR.02, E12.FR.02
 
     def link_down(self) -> None:
         """The connection is gone: what was in flight is lost, what is owed becomes offline."""
@@ -233,6 +233,8 @@ class CsmsSession:
     def turn_failed(self) -> None:
         """The turn that handled a frame was undone: the CSMS is told, and reading goes on."""
         handling, self._handling = self._handling, None
+        self._durable.turn_failed()
+        self._store.after_commit(self.pump)
         if self._generation is not None:
             self._store.after_commit(self._link.handled, self._generation)
         if handling is not None:

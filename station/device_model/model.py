@@ -196,6 +196,7 @@ class DeviceModel:
         )
         if variables is None:
             return GetVariableStatus.UNKNOWN_COMPONENT  # B05.FR.04, B06.FR.06, B06.FR.15
+        # B06.FR.14
         entry = variables.get((variable.name.lower(), _lower(variable.instance)))
         if entry is None:
             return GetVariableStatus.UNKNOWN_VARIABLE  # B05.FR.05, B06.FR.07, B06.FR.15

@@ -86,7 +86,7 @@ def only_boots(tool: Tool) -> None:
 
 
 def test_TC_B_01_CS(tool: Tool) -> None:
-    """B01.FR.01, B01.FR.05"""
+    """B01.FR.01, B01.FR.05, B01.FR.09"""
     boot = tool.booted()
     assert boot["reason"] == "PowerUp"
 
@@ -235,7 +235,7 @@ RESET_POINTS = ["Authorized", "EVConnected", "ParkingBayOccupancy"]
 
 @pytest.mark.parametrize("stop_point", RESET_POINTS)
 def test_TC_B_21_CS(make_tool: MakeTool, stop_point: str) -> None:
-    """B12.FR.01, B12.FR.03, B01.FR.03"""
+    """B12.FR.01, B12.FR.03, B01.FR.03, B01.FR.09"""
     tool = make_tool(variables={"TxCtrlr.TxStopPoint": stop_point})
     tool.energy_transfer_started()
     assert tool.csms.call("Reset", {"type": "OnIdle"}) == {"status": "Scheduled"}
@@ -250,7 +250,7 @@ def test_TC_B_21_CS(make_tool: MakeTool, stop_point: str) -> None:
 
 @pytest.mark.parametrize("cable", ["fixed", "socket"])
 def test_TC_B_22_CS(make_tool: MakeTool, cable: str) -> None:
-    """B12.FR.02, B12.FR.04, B01.FR.03"""
+    """B12.FR.02, B12.FR.04, B01.FR.03, B01.FR.09"""
     tool = make_tool(cable=cable)
     tool.energy_transfer_started()
     assert tool.csms.call("Reset", {"type": "Immediate"}) == {"status": "Accepted"}

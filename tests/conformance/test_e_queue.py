@@ -26,6 +26,7 @@ def status_of(tool: Tool, transaction_id: str | None = None) -> Payload:
 
 
 def test_TC_E_28_CS(tool: Tool) -> None:
+    """E14.FR.01"""
     unknown = "3c0a61b6-0b4e-4d3c-8f9e-0d5b2f3a7c11"
     assert status_of(tool, unknown) == {"ongoingIndicator": False, "messagesInQueue": False}
 
@@ -70,6 +71,7 @@ def expect_offline_samples(tool: Tool) -> None:
 
 
 def test_TC_E_29_CS(make_tool: MakeTool) -> None:
+    """E14.FR.02, E14.FR.04"""
     tool = lose_the_link_while_charging(make_tool)
     tool.wait(OFFLINE_S)
     answer = ask_when_back(tool, {"transactionId": tool.transaction_id})
@@ -78,6 +80,7 @@ def test_TC_E_29_CS(make_tool: MakeTool) -> None:
 
 
 def test_TC_E_30_CS(tool: Tool) -> None:
+    """E14.FR.02, E14.FR.05"""
     tool.energy_transfer_started()
     answer = status_of(tool, tool.transaction_id)
     assert answer == {"ongoingIndicator": True, "messagesInQueue": False}
@@ -85,6 +88,7 @@ def test_TC_E_30_CS(tool: Tool) -> None:
 
 @pytest.mark.parametrize("how", ["local", "remote"])
 def test_TC_E_31_CS(make_tool: MakeTool, how: str) -> None:
+    """E14.FR.03, E14.FR.04"""
     tool = lose_the_link_while_charging(make_tool, how)
     transaction_id = tool.transaction_id
     if how == "local":
@@ -112,6 +116,7 @@ def test_TC_E_31_CS(make_tool: MakeTool, how: str) -> None:
 
 
 def test_TC_E_32_CS(tool: Tool) -> None:
+    """E14.FR.03, E14.FR.05"""
     tool.energy_transfer_started()
     tool.parking_bay_unoccupied()
     tool.wait(1.0)
@@ -120,6 +125,7 @@ def test_TC_E_32_CS(tool: Tool) -> None:
 
 
 def test_TC_E_33_CS(make_tool: MakeTool) -> None:
+    """E14.FR.06, E14.FR.07"""
     tool = lose_the_link_while_charging(make_tool)
     tool.wait(OFFLINE_S)
     assert ask_when_back(tool, {}) == {"messagesInQueue": True}
@@ -127,6 +133,7 @@ def test_TC_E_33_CS(make_tool: MakeTool) -> None:
 
 
 def test_TC_E_34_CS(tool: Tool) -> None:
+    """E14.FR.06, E14.FR.08"""
     assert status_of(tool) == {"messagesInQueue": False}
 
 
@@ -134,6 +141,7 @@ def test_TC_E_34_CS(tool: Tool) -> None:
 
 
 def test_TC_E_40_CS(make_tool: MakeTool) -> None:
+    """E11.FR.01, E11.FR.02"""
     tool = lose_the_link_while_charging(make_tool)
     tool.wait(OFFLINE_S)
     tool.csms.go_online()
@@ -142,6 +150,7 @@ def test_TC_E_40_CS(make_tool: MakeTool) -> None:
 
 
 def test_TC_E_43_CS(tool: Tool) -> None:
+    """E12.FR.01, E12.FR.02"""
     tool.set("AuthCtrlr", "OfflineTxForUnknownIdEnabled", "true")
     tool.csms.go_offline()
     tool.sim.bay(1, occupied=True)
@@ -162,6 +171,7 @@ def test_TC_E_43_CS(tool: Tool) -> None:
 
 
 def test_TC_E_44_CS(make_tool: MakeTool) -> None:
+    """E08.FR.05, E08.FR.06, E08.FR.07"""
     tool = lose_the_link_while_charging(make_tool)
     before = len(tool.events)
     present(tool)
@@ -207,6 +217,7 @@ def gaps(moments: list[float]) -> list[float]:
 
 
 def test_TC_E_41_CS(make_tool: MakeTool) -> None:
+    """E13.FR.01, E13.FR.02, E13.FR.03"""
     sent_at = retried(make_tool, None, refuse_all=True)
     assert len(sent_at) == ATTEMPTS
     wanted = [INTERVAL_S * number + TIMEOUT_S for number in range(1, ATTEMPTS)]
@@ -214,16 +225,19 @@ def test_TC_E_41_CS(make_tool: MakeTool) -> None:
 
 
 def test_TC_E_42_CS(make_tool: MakeTool) -> None:
+    """E13.FR.02, E13.FR.03"""
     sent_at = retried(make_tool, None, refuse_all=False)
     assert gaps(sent_at) == pytest.approx([INTERVAL_S + TIMEOUT_S], abs=0.1)
 
 
 def test_TC_E_50_CS(make_tool: MakeTool) -> None:
+    """E13.FR.01, E13.FR.02, E13.FR.03"""
     sent_at = retried(make_tool, Refusal("InternalError"), refuse_all=True)
     wanted = [INTERVAL_S * number for number in range(1, ATTEMPTS)]
     assert gaps(sent_at) == pytest.approx(wanted, abs=0.1)
 
 
 def test_TC_E_51_CS(make_tool: MakeTool) -> None:
+    """E13.FR.02, E13.FR.03"""
     sent_at = retried(make_tool, Refusal("InternalError"), refuse_all=False)
     assert gaps(sent_at) == pytest.approx([INTERVAL_S], abs=0.1)

@@ -50,6 +50,7 @@ def test_TC_F_02_CS(tool: Tool, start: str) -> None:
 
 @STARTS
 def test_TC_F_03_CS(tool: Tool, start: str) -> None:
+    """F01.FR.02, F02.FR.10"""
     remote_start_first(tool, start, "false")
     assert "Authorize" not in tool.csms.actions()
 
@@ -67,6 +68,7 @@ def test_TC_F_08_CS(tool: Tool) -> None:
 
 
 def test_TC_F_09_CS(tool: Tool) -> None:
+    """F03.FR.08"""
     tool.energy_transfer_started()
     other = {"transactionId": "3c0a61b6-0b4e-4d3c-8f9e-0d5b2f3a7c11"}
     assert tool.csms.call("RequestStopTransaction", other)["status"] == "Rejected"
@@ -84,12 +86,14 @@ def expect_triggered_values(tool: Tool, evse: int) -> None:
 
 
 def test_TC_F_11_CS(tool: Tool) -> None:
+    """F06.FR.04"""
     assert trigger(tool, "MeterValues", id=1) == "Accepted"
     expect_triggered_values(tool, 1)
     tool.expect_none("MeterValues")
 
 
 def test_TC_F_12_CS(tool: Tool) -> None:
+    """F06.FR.04, F06.FR.11"""
     assert trigger(tool, "MeterValues") == "Accepted"
     expect_triggered_values(tool, 1)
     expect_triggered_values(tool, 2)
@@ -108,12 +112,14 @@ def expect_triggered_event(tool: Tool, transaction_id: str, evse: int) -> None:
 
 
 def test_TC_F_13_CS(tool: Tool) -> None:
+    """F06.FR.04"""
     tool.energy_transfer_started()
     assert trigger(tool, "TransactionEvent", id=1) == "Accepted"
     expect_triggered_event(tool, tool.transaction_id, 1)
 
 
 def test_TC_F_14_CS(tool: Tool) -> None:
+    """F06.FR.04, F06.FR.11"""
     second = Tool(tool.station, evse=2, id_token={"idToken": "04FFEE02", "type": "ISO14443"})
     tool.energy_transfer_started()
     second.energy_transfer_started()
@@ -123,26 +129,31 @@ def test_TC_F_14_CS(tool: Tool) -> None:
 
 
 def test_TC_F_20_CS(tool: Tool) -> None:
+    """F06.FR.04"""
     assert trigger(tool, "Heartbeat") == "Accepted"
     tool.expect("Heartbeat")
 
 
 def test_TC_F_23_CS(tool: Tool) -> None:
+    """F06.FR.04"""
     assert trigger(tool, "StatusNotification", id=1, connectorId=1) == "Accepted"
     tool.expect_status("Available")
 
 
 def test_TC_F_24_CS(tool: Tool) -> None:
+    """F06.FR.04, F06.FR.09"""
     tool.ev_connected_pre_session()
     assert trigger(tool, "StatusNotification", id=1, connectorId=1) == "Accepted"
     tool.expect_status("Occupied")
 
 
 def test_TC_F_26_CS(tool: Tool) -> None:
+    """F06.FR.17"""
     assert trigger(tool, "BootNotification") == "Rejected"
     tool.expect_none("BootNotification")
 
 
 def test_TC_F_27_CS(tool: Tool) -> None:
+    """F06.FR.08"""
     assert trigger(tool, "SignCombinedCertificate") == "NotImplemented"
     tool.expect_none("SignCertificate")

@@ -72,7 +72,7 @@ def test_TC_J_01_CS(tool: Tool) -> None:
 
 @pytest.mark.parametrize("cable", ["fixed", "socket"])
 def test_TC_J_02_CS(make_tool: MakeTool, cable: str) -> None:
-    """J01.FR.02, J01.FR.06, J01.FR.07, J01.FR.08, J01.FR.14"""
+    """J01.FR.02, J01.FR.06, J01.FR.07, J01.FR.08, J01.FR.14, J01.FR.22"""
     tool = make_tool(cable=cable)
     tool.set("AlignedDataCtrlr", "SendDuringIdle", "false")
     align(tool)
@@ -124,6 +124,7 @@ def test_TC_J_03_CS(tool: Tool) -> None:
 
 
 def test_TC_J_06_CS(tool: Tool) -> None:
+    """J01.FR.20"""
     align(tool)
     tool.set("AlignedDataCtrlr", "SendDuringIdle", "true")
     tool.set("SampledDataCtrlr", "TxUpdatedInterval", "0")

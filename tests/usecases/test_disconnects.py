@@ -52,7 +52,7 @@ def pulled(
 def test_pulling_the_cable_ends_the_transaction(
     make_station: MakeStation, cable: str, stop: str
 ) -> None:
-    """E09.FR.01"""
+    """E09.FR.01, E09.FR.04"""
     station = pulled(make_station, stop, cable=cable, stops=True)
     assert told(station) == ["Ended EVCommunicationLost Idle EVDisconnected"]
     assert statuses(station) == (["Available"] if cable == "fixed" else [])
@@ -118,7 +118,7 @@ def test_kept_cable_is_kept_across_a_restart(make_station: MakeStation) -> None:
 def test_cable_that_comes_back_resumes_the_charge(
     make_station: MakeStation, cable: str, stop: str
 ) -> None:
-    """E10.FR.01"""
+    """E10.FR.01, E10.FR.03"""
     station = pulled(make_station, stop, cable=cable, stops=False)
     assert told(station) == ["Updated EVCommunicationLost Idle"]
     station.sim.plug(1, side="ev")

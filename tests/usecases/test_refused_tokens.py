@@ -49,7 +49,7 @@ early_or_late = pytest.mark.parametrize("state", [None, "Charging"], ids=["early
 def test_refused_token_ends_the_transaction_and_keeps_the_cable(
     make_station: MakeStation, stop: str, state: str | None
 ) -> None:
-    """E05.FR.10, E05.FR.11, E06.FR.04"""
+    """E05.FR.10, E05.FR.11, E06.FR.04, E05.FR.04"""
     station = begin(make_station, stop, stops=True, state=state)
     assert told(station)[-1] == "Ended Deauthorized EVConnected DeAuthorized"
     assert is_locked(station)

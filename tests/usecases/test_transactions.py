@@ -60,7 +60,7 @@ def just_leave(_: VirtualStation) -> None:
 def test_every_transaction_ends_once_however_the_session_ends(
     make_station: MakeStation, start: str, stop: str, end: End
 ) -> None:
-    """E01.FR.07, E06.FR.14"""
+    """E01.FR.07, E06.FR.14, E02.FR.07, E07.FR.11"""
     station = make_station(start, stop)
     charge(station)
     end(station)
@@ -77,7 +77,7 @@ def test_every_transaction_ends_once_however_the_session_ends(
 def test_session_with_the_token_first_is_one_transaction_too(
     make_station: MakeStation, start: str, stop: str
 ) -> None:
-    """E03.FR.01"""
+    """E03.FR.01, E03.FR.06"""
     station = make_station(start, stop)
     station.sim.bay(1, occupied=True)
     station.sim.token(TOKEN, evse=1)
@@ -104,7 +104,7 @@ def test_session_with_the_token_first_is_one_transaction_too(
 def test_reason_is_what_began_the_end(
     make_station: MakeStation, stop: str, end: End, reason: str | None
 ) -> None:
-    """E07.FR.05, F03.FR.03"""
+    """E07.FR.05, F03.FR.03, E07.FR.06"""
     station = make_station(stop=stop)
     charge(station)
     end(station)

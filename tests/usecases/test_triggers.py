@@ -35,7 +35,7 @@ def measurands(message: Event) -> set[str]:
 
 
 def test_triggered_event_carries_the_measurands_of_updates(make_station: MakeStation) -> None:
-    """F06.FR.07"""
+    """F06.FR.07, E02.FR.16"""
     station = charging(make_station)
     assert trigger(station, "TransactionEvent", id=1) == "Accepted"
     (event,) = station.csms.events()
