@@ -112,7 +112,7 @@ class Connection:
         self.findings: dict[str, Finding] = {}
         """The last one of each slot."""
         variables.watch(PING_INTERVAL, lambda *_: self._arm_ping())
-        context.events.subscribe(StationCertificateChanged, lambda _: self._certificate_changed())
+        context.events.subscribe(StationCertificateChanged, lambda _: self._begin_anew())
 
     def configure(
         self, url: str, password: str, security_profile: int, *, first_only: bool
@@ -138,10 +138,6 @@ class Connection:
 
     def _password_changed(self) -> None:
         if self._row is not None and self._row.security_profile < 3:
-            self._begin_anew()
-
-    def _certificate_changed(self) -> None:
-        if self._row is not None and self._row.security_profile == 3:  # elsewhere it has no use yet
             self._begin_anew()
 
     def _begin_anew(self) -> None:
