@@ -5,6 +5,7 @@ Tokens are the same if idToken and type are (C01.FR.25).
 """
 
 import logging
+import math
 
 from msgspec import UNSET, Struct
 
@@ -29,6 +30,13 @@ OFFLINE_TX_FOR_UNKNOWN = Variable(
     "AuthCtrlr", "OfflineTxForUnknownIdEnabled", Boolean(), default=False
 )
 
+WRONG_CODES = 3
+"""So many wrong key codes in a row are answered as fast as any; then each doubles the wait."""
+CODE_WAIT_S = 10.0
+LONGEST_CODE_WAIT_S = 640.0
+ASKED_S = 30.0
+"""For so long the same token at the same reader does not ask again."""
+
 
 class Shown(Struct, frozen=True):
     """A token and where it was shown; *evse_id* None: the station's own reader."""
@@ -43,7 +51,9 @@ class Authorization:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._asking: set[tuple[TokenRow, int | None]] = set()
+        self._asking: dict[tuple[TokenRow, int | None], float] = {}
+        """When the CSMS was asked; a turn that fails takes the question along, not this."""
+        self._wrong_codes, self._next_code_at = 0, 0.0
         for variable in (
             AUTHORIZE_REMOTE_START,
             LOCAL_AUTHORIZE_OFFLINE,
@@ -150,12 +160,17 @@ class Authorization:
 
     def _ask(self, shown: Shown, running: GrantRow | None) -> None:
         """C01.FR.02, C01.FR.04; a token that is asked about already has one effect at each EVSE."""
-        if (shown.token, shown.evse_id) in self._asking:
+        now, key = self._context.reactor.now(), (shown.token, shown.evse_id)
+        if now - self._asking.get(key, -math.inf) < ASKED_S:
+            return
+        code = shown.token.type is IdTokenType.KEY_CODE
+        if code and self._context.reactor.now() < self._next_code_at:
+            log.info("a key code was not looked at: too many wrong ones before it")
             return
         if not self._context.csms.online:
             self._offline(shown, running)
             return
-        self._asking.add((shown.token, shown.evse_id))
+        self._asking[key] = now
         token = IdToken(id_token=shown.token.id_token, type=shown.token.type)
         self._context.csms.call(
             AuthorizeRequest(id_token=token),
@@ -165,17 +180,26 @@ class Authorization:
     def _on_authorize_result(
         self, shown: Shown, running: GrantRow | None, answer: AuthorizeResponse | CallFailed
     ) -> None:
-        self._asking.discard((shown.token, shown.evse_id))
+        self._asking.pop((shown.token, shown.evse_id), None)
         if isinstance(answer, CallFailed):
             self._offline(shown, running)
             return
         info = answer.id_token_info
+        if shown.token.type is IdTokenType.KEY_CODE:
+            self._note_code(right=info.status is AuthorizationStatus.ACCEPTED)
         if info.status is not AuthorizationStatus.ACCEPTED:
             log.info("the CSMS does not accept the token: %s", info.status)
         elif running is not None:
             self._stop_by_group(shown, running, info)
         else:
             self._accepted(shown, info)
+
+    def _note_code(self, *, right: bool) -> None:
+        """C04.FR.06: guessing takes ever longer."""
+        self._wrong_codes = 0 if right else self._wrong_codes + 1
+        if self._wrong_codes >= WRONG_CODES:
+            wait_s = CODE_WAIT_S * 2 ** min(self._wrong_codes - WRONG_CODES, 16)
+            self._next_code_at = self._context.reactor.now() + min(wait_s, LONGEST_CODE_WAIT_S)
 
     def _offline(self, shown: Shown, running: GrantRow | None) -> None:
         """C15: an unknown token may start, if the operator wants that."""

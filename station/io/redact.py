@@ -19,7 +19,7 @@ MARKERS = (
     "passw", "secret", "keycode", "key_code", "authorization", "pin", "private", "@", "\\u", "vpn",
 )  # fmt: skip
 SECRET_WORDS = ("passw", "secret")
-PIN_WORDS = ("keycode", "key_code")
+PIN_WORDS = ("keycode", "key_code")  # C04.FR.04
 
 # What may be told of a variable that holds a secret; any other value beside it is hidden.
 KEPT_BESIDE_SECRET = frozenset({

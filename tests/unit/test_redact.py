@@ -142,7 +142,7 @@ def test_a_secret_in_a_frame_never_comes_out(
     ascii_only: bool,
     before: str,
 ) -> None:
-    """A01.FR.12"""
+    """A01.FR.12, C04.FR.04"""
     frame = build(name, secret, more)
     out = redact(before + json.dumps(frame, ensure_ascii=ascii_only))
     assert CANARY not in out

@@ -103,3 +103,38 @@ def test_operator_decides_whether_anybody_charges_before_the_csms_accepts(
     started = ["Started Authorized EVConnected", "Updated ChargingStateChanged Charging"]
     assert told(station) == (started if enabled else [])
     station.assert_safe()
+
+
+def test_guessing_key_codes_takes_ever_longer(make_station: MakeStation) -> None:
+    """C04.FR.06"""
+    station: VirtualStation = make_station()
+    station.csms.answers["Authorize"] = {"idTokenInfo": {"status": "Invalid"}}
+    station.sim.plug(1)
+    for number in range(3600):
+        station.sim.token(f"{number:04}", type="KeyCode", evse=1)
+        station.advance(1.0)
+    assert 3 < len(station.csms.of("Authorize")) < 15
+    station.csms.answers.clear()
+    station.sim.token(TOKEN, evse=1)  # a card is no guess
+    station.advance(10.0)
+    assert is_closed(station)
+
+
+def test_key_code_that_is_right_makes_earlier_slips_forgotten(make_station: MakeStation) -> None:
+    """C04.FR.06"""
+    station: VirtualStation = make_station(stop="Authorized")
+    station.csms.answers["Authorize"] = lambda request: {
+        "idTokenInfo": {
+            "status": "Accepted" if request["idToken"]["idToken"] == "1234" else "Invalid"
+        }
+    }
+    station.sim.plug(1)
+    station.advance(2.0)
+    for _ in range(3):
+        for code in ("1111", "2222", "1234"):
+            station.sim.token(code, type="KeyCode", evse=1)
+            station.advance(8.0)
+        assert is_closed(station)
+        station.sim.token("1234", type="KeyCode", evse=1)
+        station.advance(8.0)
+        assert not is_closed(station)
