@@ -31,7 +31,7 @@ def assert_in_order(station: VirtualStation) -> None:
 def assert_at_rest(station: VirtualStation) -> None:
     """I14: nothing waits to be sent, nothing charges, both sides agree about the connectors."""
     core = station.station
-    assert core.outbox.transaction_rows == 0, core.outbox.counts()
+    assert len(core.outbox) == 0, core.outbox.counts()
     assert core.transactions.all() == []
     assert core.transactions.grants.all() == []
     told = {
