@@ -23,6 +23,10 @@ def take_snapshot(station: "Station") -> Snapshot:
             "state": link.state,
             "since": format_timestamp(station.clock.utc_at(link.since)),
             "address": link.address,
+            "slot": link.slot,
+            "next_attempt": None
+            if link.next_attempt_at is None
+            else format_timestamp(station.clock.utc_at(link.next_attempt_at)),
             "last_error": link.last_error,
             "findings": _findings(station),
         },

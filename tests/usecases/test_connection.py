@@ -681,6 +681,9 @@ def test_findings_tell_what_was_wrong_with_each_slot() -> None:
     assert connection.findings["1"].down.close_code == 1012
     assert connection.state.next_attempt_at == pytest.approx(station.reactor.at + 2, abs=0.2)
     assert connection.state.last_error == "closed by the CSMS: close frame 1012"
+    link = station.station.snapshot().link
+    assert (link["state"], link["slot"]) == ("down", "1")
+    assert link["next_attempt"] is not None
 
 
 def test_a_station_without_any_slot_waits_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
@@ -698,3 +701,17 @@ def test_nothing_is_dialled_after_the_station_was_stopped(problem: LinkProblem) 
     tried = len(station.csms.targets)
     station.advance(600)
     assert len(station.csms.targets) == tried
+
+
+def test_a_pong_may_take_as_long_as_the_variable_says() -> None:
+    station = quick(
+        variables={
+            "OCPPCommCtrlr.WebSocketPingInterval": "20",
+            "OCPPCommCtrlr.WebSocketPongTimeout": "90",
+        }
+    )
+    station.csms.go_silent()
+    station.advance(109)
+    assert station.station.connection.state.state == "up"
+    station.advance(2)
+    assert station.station.connection.findings["1"].line == "no pong"

@@ -1,7 +1,8 @@
-"""Dialling, and whether the connection is still alive.
+"""Dialling: one attempt after another, and what follows from how each ended.
 
 Durations run on the monotonic clock; the link lane only dials, reads and writes. `turns` says
-through which slot the next attempt goes, `back_off` how long to wait for it.
+through which slot the next attempt goes, `back_off` how long to wait for it, and `pings`
+whether the connection is still alive.
 """
 
 import logging
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 from station.blocks.connection.access import Access, Command
 from station.blocks.connection.back_off import BackOff
 from station.blocks.connection.credentials import Credentials
+from station.blocks.connection.pings import Pings
 from station.blocks.connection.profiles import NetworkRow, Profiles
 from station.blocks.connection.tls import Tls
 from station.blocks.connection.turns import Turns
@@ -28,14 +30,9 @@ from station.reactor import Timer
 
 log = logging.getLogger(__name__)
 
-PING_INTERVAL = Variable(
-    "OCPPCommCtrlr", "WebSocketPingInterval", Integer(unit="s", min=0, max=86400), default=60
-)
 CONNECTION_ATTEMPTS = Variable(
     "OCPPCommCtrlr", "NetworkProfileConnectionAttempts", Integer(min=1, max=100), default=3
 )
-
-PONG_TIMEOUT_S = 10.0
 DIAL_DEADLINE_S = 30.0
 LONGEST_RETRY_AFTER_S = 3600.0
 
@@ -89,7 +86,11 @@ class Connection:
         self._tls = Tls(context, self._begin_anew)
         self._access = Access(context, access)
         self._back_off = BackOff(variables, context.rng.random)
-        variables.declare(PING_INTERVAL)
+        self._pings = Pings(
+            context,
+            lambda: link.ping(self._generation),
+            lambda: link.abort(self._generation, LinkProblem.PONG_TIMEOUT),
+        )
         variables.declare(CONNECTION_ATTEMPTS)
         self._turns = Turns(
             self.profiles,
@@ -98,12 +99,10 @@ class Connection:
         )
         self._generation = 0
         self._timer: Timer | None = None
-        self._pings: list[Timer] = []
         self._up = False
         self._stopped = False
         self._row: NetworkRow | None = None
         self._target: LinkTarget | None = None
-        self._heard_at = float("-inf")
         self._registered_at: NetworkRow | None = None
         self._usual_timeout_s = 0
         self._told: set[str] = set()
@@ -111,7 +110,6 @@ class Connection:
         self.state = LinkState("down", context.reactor.now(), "", "")
         self.findings: dict[str, Finding] = {}
         """The last one of each slot."""
-        variables.watch(PING_INTERVAL, lambda *_: self._arm_ping())
         context.events.subscribe(StationCertificateChanged, lambda _: self._begin_anew())
 
     def configure(
@@ -131,7 +129,10 @@ class Connection:
     def stop(self) -> None:
         """Close politely after what is queued was sent; no further attempt."""
         self._stopped = True
-        self._cancel()
+        self._pings.end()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._link.close(self._generation)
 
     # -- attempts
@@ -192,14 +193,14 @@ class Connection:
         if fact.generation != self._generation:
             return
         if isinstance(fact, FrameIn):
-            self._heard_at = self._context.reactor.now()
+            self._pings.heard()
             self._session.frame(fact)
         elif isinstance(fact, LinkUp):
             self._on_up(fact)
         elif isinstance(fact, LinkDown):
             self._on_down(fact)
         else:
-            self._arm_ping()
+            self._pings.begin()
 
     def _on_up(self, fact: LinkUp) -> None:
         row, target = self._row, self._target
@@ -219,14 +220,14 @@ class Connection:
         if self._registered_at is not None and not self._registered_at.is_same_as(row):
             self._context.csms.happened(Input.CSMS_CHANGED)  # B10.FR.10
         self._registered_at = row
-        self._arm_ping()
+        self._pings.begin()
         self._session.link_up(fact.generation)
 
     def _on_down(self, fact: LinkDown) -> None:
         row = self._row
         assert row is not None, "an attempt has a slot"
         was_up, self._up = self._up, False
-        self._cancel_pings()
+        self._pings.end()
         finding = self._find(row, fact, was_up=was_up)
         if was_up:
             self._turns.lost(row)
@@ -273,39 +274,6 @@ class Connection:
         if event and event not in self._told:
             self._told.add(event)
             self._context.events.publish(SecurityHappened(event, fact.detail))
-
-    # -- pings
-
-    def _arm_ping(self) -> None:
-        self._cancel_pings()
-        interval_s = self._context.variables[PING_INTERVAL]
-        if self._up and interval_s > 0:
-            timer = self._context.reactor.call_later(interval_s, self._ping, source="connection")
-            self._pings.append(timer)
-
-    def _ping(self) -> None:
-        self._link.ping(self._generation)
-        self._pings = [
-            self._context.reactor.call_later(PONG_TIMEOUT_S, self._no_pong, source="connection")
-        ]
-
-    def _no_pong(self) -> None:
-        """No pong, but frames: it lives, and a busy station may have kept the pong waiting."""
-        if self._heard_at > self._context.reactor.now() - PONG_TIMEOUT_S:
-            self._arm_ping()
-            return
-        self._link.abort(self._generation, LinkProblem.PONG_TIMEOUT)
-
-    def _cancel_pings(self) -> None:
-        for timer in self._pings:
-            timer.cancel()
-        self._pings.clear()
-
-    def _cancel(self) -> None:
-        self._cancel_pings()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _tell(self, state: str, address: str, error: str = "") -> None:
         now = self._context.reactor.now()
