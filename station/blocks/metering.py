@@ -145,16 +145,19 @@ class Metering:
     # -- what block E asks (charging.queries.TransactionMeter)
 
     def begin(self, evse_id: int, at: datetime) -> Sequence[MeterValue]:
-        measurands = self._variables[STARTED_MEASURANDS]
+        measurands = self._sampled(STARTED_MEASURANDS)
         return self._sample(evse_id, measurands, ReadingContext.TRANSACTION_BEGIN, at)
 
     def end(self, transaction_id: str, evse_id: int, at: datetime) -> Sequence[MeterValue]:
         rows = [row for row in self._collected.all() if row.transaction_id == transaction_id]
         for row in rows:
             self._collected.delete(COLLECTED.key(row))
-        measurands = self._variables[ENDED_MEASURANDS]
+        measurands = self._sampled(ENDED_MEASURANDS)
         last = self._sample(evse_id, measurands, ReadingContext.TRANSACTION_END, at)
         return [*(row.value for row in rows), *last]
+
+    def _sampled(self, listed: Variable[Measurands]) -> Measurands:
+        return self._variables[listed] if self._variables[SAMPLED_ENABLED] else ()
 
     # -- what TriggerMessage may ask for
 
@@ -190,8 +193,7 @@ class Metering:
         row = self._bound(event.transaction_id)
         if row is not None:
             # The Ended event tells the values of both ends (part 2, SampledDataTxEndedInterval).
-            measurands = self._variables[ENDED_MEASURANDS]
-            self._keep(row, measurands, ReadingContext.TRANSACTION_BEGIN)
+            self._keep(row, self._sampled(ENDED_MEASURANDS), ReadingContext.TRANSACTION_BEGIN)
             self._arm(row.id)
 
     def _on_ended(self, event: TransactionEnded) -> None:

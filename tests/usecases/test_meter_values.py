@@ -57,6 +57,17 @@ def test_nothing_is_measured_for_an_empty_list(make_station: MakeStation) -> Non
     assert all(values_of(event) == [] for event in charged(station, cable_first, 100.0))
 
 
+def test_nothing_is_sampled_when_that_is_switched_off(make_station: MakeStation) -> None:
+    station = make(make_station, "PowerPathClosed", "Authorized")
+    station.variable("SampledDataCtrlr", "Enabled", "false")
+    charged(station, cable_first, 100.0)
+    token(station)
+    station.advance(8.0)
+    events = station.csms.events()
+    assert events[-1]["eventType"] == "Ended"
+    assert all(values_of(event) == [] for event in events)
+
+
 def at_the_stations_reader(station: VirtualStation) -> None:
     token(station, None)
     plug(station)
