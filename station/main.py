@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hal.api import Board
 from station import first_start
@@ -275,7 +276,15 @@ class Station:
         self.connection.start()
         self.store.on_health(self._on_health)
         self.events.subscribe(CsmsLost, self._on_csms_lost)
+        self.reactor.call_later(FAILURE_WINDOW_S, self._proven, source="main")
+        self._started = True
         log.info("station %s started (%s)", self.context.identity.identity, self.boot_reason)
+
+    def _proven(self) -> None:
+        """It has lived for a while: failures before that say nothing about the next boot."""
+        row = self._process_row()
+        if row.failures and not self.safe_mode and self.ending is None:
+            self._processes.put(replace(row, failures=0))
 
     def _refresh(self) -> None:
         self.evses.derive()
@@ -302,13 +311,18 @@ class Station:
         self.reactor.stop()
         self.on_ended(self.ending or Ending.FAILED)
 
-    _closed = False
+    _started = _closed = False
 
     # -- containment
 
     def _on_failure(self, source: str, error: Exception) -> None:
         log_failure(source, error)
         self.contained.count += 1
+        if not self._started:  # half a station would look alive
+            self.end(Ending.FAILED, None)
+            return
+        if source != "again":
+            self.reactor.post(self.transactions.derive_again, source="again", urgent=True)
         if source == "link":
             self.session.turn_failed()
         elif source.startswith("evse:") and source[5:].isdigit():
@@ -327,7 +341,7 @@ class Station:
     def _release(self, evse: Evse) -> None:
         """The rows are as they were before the failed turn: try again from there."""
         evse.contained = False
-        self.transactions.reconsider(evse)
+        self.hardware.reconsider(evse)
 
     def _on_health(self, health: StoreHealth) -> None:
         if health in (StoreHealth.VOLATILE, StoreHealth.REPLACED):

@@ -134,9 +134,12 @@ class Evse:
         if report.drawing:
             self._settle()
 
-    def derive(self) -> None:
-        """Derive the setpoint from what is wanted now, and bring it to the board."""
-        limit_a = self.limit_a()
+    def derive(self, *, again: bool = False) -> None:
+        """Derive the setpoint from what is wanted now, and bring it to the board.
+
+        *again*: even one that was decided before; a turn that failed took it along.
+        """
+        limit_a = 0.0 if self.contained else self.limit_a()
         willing = (
             self.wants_energy and not self.contained and limit_a >= self.description.min_current_a
         )
@@ -146,7 +149,7 @@ class Evse:
         phases = self.description.phases
         new = (power, limit_a if willing else 0.0, self.holds_lock)
         old = (self.wanted.power, self.wanted.limit_a, self.wanted.lock)
-        if new == old:
+        if new == old and not again:
             return
         self._seq += 1
         before, self.wanted = (
@@ -162,7 +165,8 @@ class Evse:
         )
         if willing != (before.power is Power.OFFER):
             self._offer_changed(willing=willing)
-        if power > before.power or new[1] > before.limit_a:
+        raised = power > before.power or new[1] > before.limit_a
+        if raised or (again and willing):
             self._store.after_commit(self._bring, self.wanted)
         else:
             self._bring(self.wanted)

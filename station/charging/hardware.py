@@ -5,8 +5,9 @@ a transaction ends before its connector becomes Available.
 """
 
 import logging
+from collections.abc import Iterable
 
-from hal.api import ButtonPressed, Change, EvseReport, TokenPresented
+from hal.api import ButtonPressed, Change, EvseReport, Fault, TokenPresented
 from station.charging.evses import Evse, Evses
 from station.charging.faults import MEANINGS, Consequence
 from station.charging.rows import Cause
@@ -76,15 +77,27 @@ class Hardware:
         if evse is None:
             log.error("the board reports EVSE %d, which it did not describe", report.evse)
             return
-        before, known = evse.report, evse.seen
+        before, known, statuses = evse.report, evse.seen, dict(self._statuses)
         evse.took_report(report)
+        try:
+            self._follow(evse, before, known=known)
+        except BaseException:
+            self._statuses = statuses  # nobody has heard of the new ones
+            raise
+
+    def reconsider(self, evse: Evse) -> None:
+        """A turn of this EVSE was undone: whatever holds now counts as new."""
+        self._tell_status(evse, self._changed(evse))
+        self._transactions.reconsider(evse, _consequence(sorted(evse.report.faults)))
+
+    def _follow(self, evse: Evse, before: EvseReport, *, known: bool) -> None:
         first = {c: s for c, s in self._changed(evse).items() if s in BEFORE_TRANSACTION}
         self._tell_status(evse, first)
         if not known:
             self._transactions.first_seen(evse)
         self._transactions.evse_changed(evse, self._faults(evse, before))
         self._tell_status(evse, self._changed(evse))
-        self._events.publish(EvseChanged(before, report))
+        self._events.publish(EvseChanged(before, evse.report))
 
     def _changed(self, evse: Evse) -> dict[int, ConnectorStatus]:
         now = {each.id: evse.connector_status(each.id) for each in evse.description.connectors}
@@ -106,16 +119,21 @@ class Hardware:
         for fault in sorted(before.faults - evse.report.faults):
             log.info("EVSE %d: %s is over", evse.id, fault.name)
             self._events.publish(FaultCleared(evse.id, fault.name))
-        meanings = [MEANINGS[fault.name] for fault in raised]
-        for consequence in (Consequence.ENDS, Consequence.SUSPENDS):
-            for meaning in meanings:
-                if meaning.consequence is consequence:  # E06.FR.16
-                    return Cause(
-                        trigger=TriggerReason.ABNORMAL_CONDITION,
-                        reason=meaning.stopped_reason,
-                        forced=consequence is Consequence.ENDS,
-                    )
-        return None
+        return _consequence(raised)
+
+
+def _consequence(faults: Iterable[Fault]) -> Cause | None:
+    """What these faults do to a transaction, the gravest first."""
+    meanings = [MEANINGS[fault.name] for fault in faults]
+    for consequence in (Consequence.ENDS, Consequence.SUSPENDS):
+        for meaning in meanings:
+            if meaning.consequence is consequence:  # E06.FR.16
+                return Cause(
+                    trigger=TriggerReason.ABNORMAL_CONDITION,
+                    reason=meaning.stopped_reason,
+                    forced=consequence is Consequence.ENDS,
+                )
+    return None
 
 
 BEFORE_TRANSACTION = frozenset(
