@@ -1,5 +1,6 @@
 """The connection to the CSMS: network slots (B09, B10), security profiles (A05), reconnecting."""
 
+import random
 from functools import cache
 from typing import Any
 
@@ -579,6 +580,39 @@ def test_a_kill_at_any_moment_of_an_upgrade_leaves_the_old_or_the_new_profile() 
             assert comm(station, "NetworkConfigurationPriority") == "2"
         ends.append(active)
     assert len(set(ends)) == 2
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_order_of_settings_and_outages_strands_a_station_or_weakens_it(seed: int) -> None:
+    """B10.FR.09, A00.FR.005: what worked last works again, and the profile never falls."""
+    chance = random.Random(seed)
+    station = quick(evses=1)
+    trust(station)
+    places = {HERE: 1, THERE: 1, SECURE: 2, SAFER: 2}
+    worked, highest = HERE, 1
+    for _ in range(25):
+        what = chance.choice(("slot", "priority", "door", "restart", "cut"))
+        if what == "door":
+            station.csms.at(chance.choice(list(places)), reachable=chance.random() < 0.5)
+        elif what == "restart":
+            station.restart(power_cut=chance.random() < 0.5)
+        elif what == "cut":
+            station.csms.cut()
+        elif station.csms.connected and what == "slot":
+            url = chance.choice(list(places))
+            set_slot(station, chance.choice((1, 2, 3)), url, places[url])
+        elif station.csms.connected:
+            prefer(station, *chance.sample((1, 2, 3), chance.choice((1, 2, 3))))
+        station.advance(chance.choice((1, 5, 40)))
+        worked = where(station) or worked
+        if station.csms.connected:
+            assert places[where(station)] >= highest
+            highest = places[where(station)]
+    for url in places:
+        station.csms.at(url, reachable=url == worked)
+    station.csms.cut()
+    station.advance(60)
+    assert where(station) == worked
 
 
 # -- APN and VPN
