@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from station.charging.evses import Evse, Evses
+from station.charging.flow import FlowTimes, phases_used
 from station.charging.grants import Grants
 from station.charging.policy import Policy
 from station.charging.queries import Queries
@@ -32,6 +33,7 @@ from station.charging.transaction import (
     ends_with_authorization,
     starts,
 )
+from station.charging.waits import Waits
 from station.clock import Clock
 from station.events import EventBus, EvseFreed, TransactionEnded, TransactionStarted
 from station.ocpp.messages.common import MeterValue
@@ -41,7 +43,7 @@ from station.ocpp.messages.transactions import (
     TriggerReason,
 )
 from station.ports import Store
-from station.reactor import Reactor, Timer
+from station.reactor import Reactor
 
 OPEN_WAIT_S = 10.0
 """Longest wait for the contactor to open before a stopped transaction ends all the same."""
@@ -69,10 +71,10 @@ class Transactions:
         self.grants = Grants(reactor, clock, store, policy.connection_timeout_s)
         self.grants.on_timeout = self._connection_timeout
         self._rows = store.table(TRANSACTIONS)
-        self._open_waits: dict[str, Timer] = {}
+        self._open_waits = Waits(reactor, OPEN_WAIT_S, self._open_overdue)
         self._idle = store.table(IDLE)
         self._signed: set[int] = set()
-        self._drawing_since: dict[str, float] = {}
+        self._flow = FlowTimes(reactor.now)
         self.held: Callable[[Evse], bool] = lambda _evse: False
         """True while a fault keeps energy from an EVSE."""
         self.resumes = True
@@ -152,7 +154,7 @@ class Transactions:
         row = self.on_evse(evse.id)
         if row is not None and self._must_open_first(evse, row, cause):
             self._rows.put(replace(row, stop=cause))
-            self._wait_for_open(row.id)
+            self._open_waits.begin(row.id)
             self._derive(evse)
             return
         self._withdraw(grant, cause)
@@ -166,7 +168,7 @@ class Transactions:
         evse = self._evses.get(row.evse_id)
         if evse.report.contactor_closed:
             self._rows.put(replace(row, stop=cause))
-            self._wait_for_open(row.id)
+            self._open_waits.begin(row.id)
             self._derive(evse)
         else:
             self._evaluate(evse, cause)
@@ -253,7 +255,7 @@ class Transactions:
         """The board's first report since the process began: go on with what ran, or end it."""
         row = self.on_evse(evse.id)
         if row is not None and row.stop is not None:
-            self._wait_for_open(row.id)
+            self._open_waits.begin(row.id)
         elif row is not None and not self.resumes:
             self.end(row, self.interrupted)
 
@@ -288,7 +290,7 @@ class Transactions:
     ) -> tuple[Cause | None, TransactionRow]:
         """The contactor is open: now the authorisation ends too."""
         cause = row.stop
-        self._cancel_open_wait(row.id)
+        self._open_waits.cancel(row.id)
         row = replace(row, stop=None)
         self._rows.put(row)
         grant = self.grants.of(evse.id)
@@ -309,7 +311,7 @@ class Transactions:
         reading = self._evses.board.reading(evse.id)
         if reading is not None:
             row = replace(row, begin_wh=reading.energy_wh)
-        row = self._track_charging(row, before, now)
+        row = self._flow.track(row, before, now)
         phases = self._phases(evse, row, now)  # energy may flow already
         row = replace(row, phases=phases)
         trigger = trigger_of(before, now, cause) or TriggerReason.CHARGING_STATE_CHANGED
@@ -330,7 +332,7 @@ class Transactions:
         # E01.FR.16, and again when the EV comes back to the other connector
         if now.connected and evse.report.connector not in (None, row.connector_id):
             row = replace(row, connector_id=evse.report.connector, evse_owed=True)
-        row = self._track_charging(row, before, now)
+        row = self._flow.track(row, before, now)
         trigger = trigger_of(before, now, cause)
         if trigger is None and str(now.charging_state) != row.state:
             trigger = TriggerReason.CHARGING_STATE_CHANGED
@@ -349,7 +351,7 @@ class Transactions:
     def _finish(
         self, evse: Evse, row: TransactionRow, before: Facts, now: Facts, cause: Cause | None
     ) -> None:
-        row = self._track_charging(row, before, now)
+        row = self._flow.track(row, before, now)
         grant = self.grants.of(evse.id)
         if cause is not None and cause.token is not None:
             row = replace(row, token_owed=cause.token)
@@ -371,8 +373,7 @@ class Transactions:
 
     def _emit(self, row: TransactionRow, change: Change, now: Facts) -> None:
         """Commit the step and tell block E."""
-        charged_s = self._charged_s(row, self._drawing_since.get(row.id))
-        step = take_step(row, change, now, self._clock.utc(), charged_s)
+        step = take_step(row, change, now, self._clock.utc(), self._flow.charged_s(row))
         if step.kind is not TransactionEvent.ENDED:
             self._rows.put(step.row)
         self._events.publish(step)
@@ -481,15 +482,8 @@ class Transactions:
         if grant.evse_id is None or self.is_free(grant.evse_id):
             self._events.publish(EvseFreed(grant.evse_id))
 
-    def _wait_for_open(self, transaction_id: str) -> None:
-        self._cancel_open_wait(transaction_id)
-        self._open_waits[transaction_id] = self._reactor.call_later(
-            OPEN_WAIT_S, self._open_overdue, transaction_id, source="transactions"
-        )
-
     def _open_overdue(self, transaction_id: str) -> None:
         """The contactor did not open (welded): the transaction must end all the same."""
-        self._open_waits.pop(transaction_id, None)
         row = self._rows.get(transaction_id)
         if row is None or row.stop is None or row.evse_id is None:
             return
@@ -497,11 +491,6 @@ class Transactions:
         cause, row = self._complete_stop(evse, row)
         if cause is not None:
             self._evaluate(evse, replace(cause, forced=True))
-
-    def _cancel_open_wait(self, transaction_id: str) -> None:
-        timer = self._open_waits.pop(transaction_id, None)
-        if timer is not None:
-            timer.cancel()
 
     # -- small parts
 
@@ -568,29 +557,13 @@ class Transactions:
         )
 
     def _forget(self, row: TransactionRow) -> None:
-        self._cancel_open_wait(row.id)
-        self._drawing_since.pop(row.id, None)
+        self._open_waits.cancel(row.id)
+        self._flow.forget(row.id)
         self._rows.delete(row.id)
 
-    def _track_charging(self, row: TransactionRow, before: Facts, now: Facts) -> TransactionRow:
-        if now.drawing and row.id not in self._drawing_since:
-            self._drawing_since[row.id] = self._reactor.now()
-        elif before.drawing and not now.drawing:
-            return replace(
-                row, charged_s=self._charged_s(row, self._drawing_since.pop(row.id, None))
-            )
-        return row
-
-    def _charged_s(self, row: TransactionRow, since: float | None) -> float:
-        return row.charged_s + (0.0 if since is None else self._reactor.now() - since)
-
     def _phases(self, evse: Evse, row: TransactionRow, now: Facts) -> int | None:
-        """E02.FR.18, E03.FR.13: how many phases the EV uses, once energy flows."""
         reading = self._evses.board.reading(evse.id) if now.drawing else None
-        if reading is None:
-            return row.phases
-        used = sum(1 for current_a in reading.current_a if current_a > 0.5)
-        return used or row.phases
+        return phases_used(reading, row.phases, now)
 
 
 replace = msgspec.structs.replace
