@@ -87,12 +87,14 @@ class BenchCsms:
         log: TextIO | None = None,
         ping_interval_s: float | None = 20,
         tls: ssl.SSLContext | None = None,
+        compress: bool = True,
     ) -> None:
         self.host, self.port = host, port
         self.record = Record(on_line, log)
         self.answers = Answers(accept, interval_s)
         self._passwords = dict(passwords or {})
         self._ping_interval_s = ping_interval_s
+        self._compression: Literal["deflate"] | None = "deflate" if compress else None
         self.tls = tls
         """Taken when it is entered; with one it speaks wss:// and nothing else."""
         self._schemas = Schemas()
@@ -124,6 +126,7 @@ class BenchCsms:
             max_size=MAX_FRAME_BYTES,
             ping_interval=self._ping_interval_s,
             close_timeout=2,
+            compression=self._compression,
             ssl=tls,
             logger=_logger(self.record),
         )

@@ -207,6 +207,45 @@ def test_from_profile_2_to_3_with_a_certificate_that_was_asked_for(
     assert key.stat().st_mode & 0o077 == 0
 
 
+# -- the doctor
+
+
+def test_the_doctor_examines_a_stopped_station_and_writes_nothing(
+    trusting: Sim, csms: BenchCsmsThread, run: Run
+) -> None:
+    words = ("doctor", f"--state-dir={trusting.state_dir}", f"--id={IDENTITY}")
+    trusting.start()
+    wait_for_boot(csms)
+    assert set_variable(csms, "SecurityCtrlr", "BasicAuthPassword", NEW_PASSWORD) == "Accepted"
+    csms.set_password(IDENTITY, NEW_PASSWORD)
+    wait(csms, lambda seen: seen.record.stations[IDENTITY].connections == 2)
+    busy = run(*words)
+    assert busy.wait() == 2
+    assert "in use by another station" in busy.text
+    trusting.kill()
+    before = {file: file.stat().st_mtime_ns for file in sorted(trusting.state_dir.rglob("*"))}
+    doctor = run(*words, "--boot")
+    assert doctor.wait() == 0, doctor.text
+    assert "All is well." in doctor.text
+    assert f"slot 1: {csms.url}, security profile 2" in doctor.text
+    assert before == {
+        file: file.stat().st_mtime_ns for file in sorted(trusting.state_dir.rglob("*"))
+    }
+    assert messages(csms, "BootNotification")[-1]["chargingStation"]["model"] == "simulator"
+
+
+def test_the_doctor_finds_what_is_missing_at_the_station(
+    make_sim: MakeSim, csms: BenchCsmsThread, run: Run
+) -> None:
+    sim = make_sim().start()
+    sim.process.wait_for("cannot connect")
+    assert sim.process.stop() == 0
+    doctor = run("doctor", f"--state-dir={sim.state_dir}", f"--id={IDENTITY}")
+    assert doctor.wait() == 1
+    assert "no CSMS root certificate is installed" in doctor.text
+    assert "certificate: CN=127.0.0.1" in doctor.text
+
+
 # -- refusals
 
 WRONG: dict[str, Callable[[], Issued]] = {
