@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from tests.conformance import security_events
 from tests.conformance.declared import requirements
 from tests.conformance.outcomes import ROOT, Outcomes, named_in_code, named_in_passing_tests
 from tests.conformance.text import table, wrapped
@@ -158,6 +159,8 @@ def document(found: Sequence[Block]) -> str:
         parts += _reasons("Refused", block.refused)
         parts += _reasons("Not applicable", block.not_applicable)
         parts += _listed("Open", block.open)
+    parts += ["", "## Security events", "", "Files are those of `station/`.", ""]
+    parts += [security_events.overview()]
     return "\n".join([*parts, ""])
 
 

@@ -58,6 +58,27 @@ def test_a_wrong_clock_that_the_csms_sets_right_is_an_event() -> None:
     assert "SettingSystemTime" in types(station)
 
 
+def test_a_boot_that_the_csms_asked_for_is_told_from_any_other() -> None:
+    """A04.FR.01"""
+    station = VirtualStation().boot()
+    station.csms.take()
+    station.csms.call("Reset", {"type": "Immediate"})
+    station.advance(120)
+    told = [event["type"] for event in station.csms.of("SecurityEventNotification")]
+    assert told == ["ResetOrReboot"]
+
+
+def test_a_full_disk_is_told_although_nothing_can_be_written() -> None:
+    """A04.FR.01"""
+    station = VirtualStation().boot()
+    station.csms.take()
+    station.backend.fail_with(OSError(28, "No space left on device"))
+    station.variable("OCPPCommCtrlr", "WebSocketPingInterval", "61")
+    station.advance(10)
+    told = [event["type"] for event in station.csms.of("SecurityEventNotification")]
+    assert told == ["MemoryExhaustion"]
+
+
 def test_an_invalid_message_is_logged_once_a_minute() -> None:
     station = VirtualStation().boot()
     for _ in range(5):
