@@ -72,6 +72,8 @@ class Durable:
         self._reactor, self._clock, self._outbox = reactor, clock, outbox
         self._variables, self._scheduler = variables, scheduler
         self._deliveries: dict[str, Delivery] = {}
+        self.last_durable_id = outbox.last_id
+        """Nothing newer may leave yet: whatever else makes the line move."""
         self._delivering: int | None = None
         for variable in (MESSAGE_ATTEMPTS, MESSAGE_ATTEMPT_INTERVAL):
             variables.declare(variable)
@@ -103,6 +105,10 @@ class Durable:
             )
         )
         return row.id
+
+    def may_send(self, row_id: int) -> None:
+        """The message has become durable."""
+        self.last_durable_id = max(self.last_durable_id, row_id)
 
     def on_result(
         self, request_type: type[Request[R]], handler: Callable[[OutboxRow, R], Any]
@@ -189,7 +195,7 @@ class _OutboxLine:
 
     def head(self) -> Outgoing | None:
         row = self._outbox.head(self._send_class)
-        if row is None:
+        if row is None or row.id > self._durable.last_durable_id:
             return None
         durable, send_class = self._durable, self._send_class
         return Outgoing(

@@ -153,8 +153,12 @@ class CsmsSession:
             seq_no=seq_no,
             offline=not self.connected,
         )
-        self._store.after_commit(self.pump)
+        self._store.after_commit(self._owed, row_id)
         return row_id
+
+    def _owed(self, row_id: int) -> None:
+        self._durable.may_send(row_id)
+        self.pump()
 
     def on_owed_result(
         self, request_type: type[Request[R]], handler: Callable[[OutboxRow, R], Any]

@@ -43,7 +43,7 @@ def test_car_that_is_full_just_while_it_lets_go_lets_go(bench: SimBench) -> None
     bench.hardware.plug(1, soc=99.95, capacity_wh=100)
     bench.offer()
     bench.run(1.9)
-    assert 0.0 < bench.board.reading(1).current_a[0]  # type: ignore[union-attr]
+    assert bench.board.reading(1).current_a[0] > 0.0  # type: ignore[union-attr]
     bench.set(1, Power.STOP_SOFT)
     bench.time.advance(5.0)
     assert bench.report().pilot is PilotState.B

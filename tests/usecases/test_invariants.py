@@ -9,11 +9,11 @@ from station.bench.csms_schema import Schemas
 from station.bench.virtual import VirtualStation
 from tests.conformance.frames import broken_frames
 from tests.usecases.campaign import Life
-from tests.usecases.linking import BACK_OFF
+from tests.usecases.linking import BACK_OFF, charging
 
 LIVES = int(os.environ.get("JOULEPOST_CAMPAIGN", "160"))
 CHUNKS = 8
-FOUND_ONCE = (0, 289, 1067, 2375)
+FOUND_ONCE = (0, 289, 1067, 2375, 20017)
 """Seeds that have found a bug, kept in whatever they have become since."""
 
 
@@ -102,6 +102,20 @@ def test_the_answer_to_a_call_never_leaves_over_another_connection() -> None:
     assert station.csms.connected
     assert "mine" not in station.csms.results
     assert station.variable("TxCtrlr", "EVConnectionTimeOut") == "77"
+
+
+def test_an_event_that_is_not_durable_stays_whatever_else_moves_the_queue() -> None:
+    """The disk stalls, the link is lost and found meanwhile: a crash must find nothing told."""
+    station = charging(variables=BACK_OFF)
+    told = len(station.csms.events())
+    station.backend.stall_until(station.reactor.at + 9.0)
+    station.sim.ev(1, "B")
+    station.csms.cut()
+    station.advance(8.9)
+    assert station.csms.connected
+    assert len(station.csms.events()) == told
+    station.advance(2)
+    assert len(station.csms.events()) == told + 1
 
 
 SET_TIMEOUT = """[2,"mine","SetVariables",{"setVariableData":[{"component":{"name":"TxCtrlr"},
