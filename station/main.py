@@ -351,6 +351,6 @@ class Station:
             log.warning("the store is %s", health.lower())
 
     def _notice(self, notice: Notice) -> None:
-        log.warning("%s", notice)
         if self.ports.on_notice is not None:
-            self.ports.on_notice(notice)
+            self.ports.on_notice(notice)  # may refuse the start, and then says why itself
+        log.warning("%s", notice)

@@ -180,8 +180,7 @@ class Process:
             self._reactor.call_later(self._watchdog.interval_s, self._pet, source="watchdog")
 
     def _on_notice(self, notice: Notice) -> None:
-        if notice.source is Source.CONFIGURATION and notice.problem is not Problem.OVERRULED:
-            raise ConfigError(f"[variables] {notice}")
+        refuse(notice)
         if notice.source is Source.PRESET:
             print(f"--variables: {notice}; skipped", file=sys.stderr)
 
@@ -219,6 +218,12 @@ class _View:
     def _publish(self) -> None:
         self._due = False
         self._snapshot = self._station.snapshot()
+
+
+def refuse(notice: Notice) -> None:
+    """What the installer asked for and the station cannot do ends the start."""
+    if notice.source is Source.CONFIGURATION and notice.problem is not Problem.OVERRULED:
+        raise ConfigError(f"[variables] {notice}")
 
 
 def read_board(config: StationConfig) -> "BoardPlan":

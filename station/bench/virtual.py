@@ -22,6 +22,7 @@ from hal.sim.world import World
 from station.bench.fake_csms import FakeCsms
 from station.bench.memory_keys import MemoryKeys
 from station.config import ChargingSection, NetworkSection, Secret, StationConfig, StationSection
+from station.device_model import Notice
 from station.env import Env
 from station.life import Ending
 from station.main import Ports, Station
@@ -133,12 +134,15 @@ class VirtualStation:
         disk: Disk | None = None,
         tx_resumption: str = "resume",
         clock_error_s: float = 0.0,
+        disk_latency_s: tuple[float, float] = (0.001, 0.005),
         begin: datetime = EPOCH,
         url: str = "ws://csms.example/ocpp",
         security_profile: int = 1,
         password: str = FIRST_PASSWORD,
         configured: dict[str, str] | None = None,
         access: Callable[[bytes], Any] | None = None,
+        config: StationConfig | None = None,
+        on_notice: Callable[[Notice], Any] | None = None,
         start: bool = True,
     ) -> None:
         self.reactor = VirtualReactor()
@@ -156,8 +160,10 @@ class VirtualStation:
         self.network = NetworkSection(url=url, security_profile=security_profile)
         """As `configured`, of `[network]`."""
         self.password, self.access = password, access
+        self._config, self._on_notice = config, on_notice
         self._begin, self._begin_at = begin, self.reactor.at
         self._clock_error_s = clock_error_s
+        self._disk_latency_s = disk_latency_s
         self._boots = 1
         self.restarts = 0
         self.ended: Ending | None = None
@@ -179,7 +185,9 @@ class VirtualStation:
             lambda due_at, job: self.reactor.call_at(due_at, job, source="board"),
         )
         self.board, self.sim = board, SimHardware(board, lambda: self.reactor.at)
-        self.backend = InlineStore(self.reactor, self.rng, self.disk)
+        self.backend = InlineStore(
+            self.reactor, self.rng, self.disk, latency_s=self._disk_latency_s
+        )
         env = Env(
             monotonic=lambda: self.reactor.at,
             utc=lambda: self.utc + timedelta(seconds=self._clock_error_s),
@@ -188,7 +196,7 @@ class VirtualStation:
             boot_id=f"boot-{self._boots}",
             lane=lambda _: InlineLane(self.reactor, self.rng, self.lane_latency_s),
         )
-        config = StationConfig(
+        config = self._config or StationConfig(
             station=StationSection(
                 identity=self.identity, model="virtual", serial_number=self.identity[:25]
             ),
@@ -204,6 +212,7 @@ class VirtualStation:
             link=self.csms.link(),
             backend=self.backend,
             keys=self.keys,
+            on_notice=self._on_notice,
             access=self.access,
         )
         self.station = Station(config, env, ports, self.reactor)

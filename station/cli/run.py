@@ -5,7 +5,7 @@ from pathlib import Path
 
 from station.cli import COMMANDS, Subparsers
 from station.cli.ending import act_on
-from station.config import INSTALLED, StationConfig, load_config, require_station
+from station.config import INSTALLED, ConfigError, StationConfig, load_config, require_station
 
 DESCRIPTION = """\
 Run the charging station on real hardware, as the configuration describes it.
@@ -40,15 +40,27 @@ def add_parser(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
 
 def run(args: argparse.Namespace) -> int:
     config = read_config(args.config)
-    if args.check:
-        from station.process import read_board
+    try:
+        if args.check:
+            _check(config)
+            print(f"{args.config}: good")
+            return 0
+        from station.process import run_station
 
-        read_board(config)
-        print(f"{args.config}: good")
-        return 0
-    from station.process import run_station
+        return act_on(run_station(config))
+    except ConfigError as error:
+        if str(error).startswith("["):  # whoever found it knows the table, not the file
+            raise ConfigError(f"{args.config}: {error}") from error
+        raise
 
-    return act_on(run_station(config))
+
+def _check(config: StationConfig) -> None:
+    """Build all of the station on hardware and a disk that are only pretended."""
+    from station.bench.virtual import VirtualStation
+    from station.process import read_board, refuse
+
+    board = read_board(config)
+    VirtualStation(config=config, description=board.description, on_notice=refuse)
 
 
 def read_config(file: Path) -> StationConfig:

@@ -14,7 +14,7 @@ from station.cli import COMMANDS, main
 from station.cli import ending as endings
 from station.cli.sim import SIM_PASSWORD, default_state_dir
 from station.config import StationConfig
-from station.process import read_board
+from station.process import read_board, refuse
 from station.rules import check_password
 
 CONFIG = """
@@ -34,7 +34,7 @@ class FakeMain(types.ModuleType):
         super().__init__("station.process")
         self.configs: list[StationConfig] = []
         self.ending = endings.STOP
-        self.read_board = read_board
+        self.read_board, self.refuse = read_board, refuse
 
     def run_station(self, config: StationConfig) -> str:
         self.configs.append(config)
@@ -224,6 +224,26 @@ def test_run_can_check_a_configuration_only(
     refusal = "joulepost run: no-such-board.toml: No such file or directory\n"
     assert capsys.readouterr().err == refusal
     assert fake_main.configs == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "rule"),
+    [
+        ('"TxCtrlr.Nope" = "1"', "TxCtrlr: Nope: the station does not have this variable"),
+        ('"TxCtrlr.TxStartPoint" = "Never"', "TxStartPoint: has an item that is not in the"),
+    ],
+)
+def test_a_check_finds_variables_that_the_station_does_not_have_or_refuses(
+    variable: str, rule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line that names file, table, variable and rule, as the start itself would give it."""
+    file = tmp_path / "station.toml"
+    file.write_text(f"{CONFIG}[variables]\n{variable}\n")
+    assert main(["run", "--check", "--config", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"joulepost run: {file}: [variables] ")
+    assert rule in said
+    assert said.count("\n") == 1
 
 
 def test_a_station_that_failed_gives_exit_code_1(fake_main: FakeMain) -> None:
