@@ -133,7 +133,7 @@ class Pending(Generic[R]):
 
 
 class KeyStore(Protocol):
-    """The station's private keys, by ids of our choice; no key ever leaves it (A02.FR.05).
+    """The station's private keys, by ids of ours; none ever leaves it (A02.FR.05, A03.FR.05).
 
     Whatever may block is called on a lane: everything but `key_file`.
     """

@@ -31,7 +31,7 @@ def check_identity(text: str) -> str:
 
 
 def check_password(text: str) -> str:
-    # A00.FR.205 with errata 2025-01: 16 to 64 characters, any but control characters
+    # A00.FR.205, A00.FR.304, errata 2025-01: 16 to 64 characters, any but control characters
     if not MIN_PASSWORD <= len(text) <= MAX_PASSWORD:
         raise ValueError(f"the password must be {MIN_PASSWORD} to {MAX_PASSWORD} characters long")
     if not text.isprintable():

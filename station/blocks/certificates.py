@@ -74,7 +74,7 @@ class Certificates:
         context.csms.answer(InstallCertificateRequest, self.install_certificate)
         context.events.subscribe(TlsEstablished, self._on_tls_established)
 
-    # -- M03
+    # -- M03 (M03.FR.01)
 
     def get_installed_certificate_ids(
         self, request: GetInstalledCertificateIdsRequest
@@ -95,7 +95,7 @@ class Certificates:
             status=GetInstalledCertificateStatus.ACCEPTED, certificate_hash_data_chain=chains
         )
 
-    # -- M04
+    # -- M04 (M04.FR.01)
 
     def delete_certificate(self, request: DeleteCertificateRequest) -> DeleteCertificateResponse:
         rows = self._store.matching(_from_hash_data(request.certificate_hash_data))
@@ -142,6 +142,7 @@ class Certificates:
     def install_certificate(
         self, request: InstallCertificateRequest
     ) -> Pending[InstallCertificateResponse]:
+        """M05.FR.01"""
         pending = Pending(DEADLINE_S, _failed("the check took too long"))
         clock = self._context.clock
         check = partial(
@@ -180,6 +181,7 @@ class Certificates:
         if use is CertificateUse.CSMS_ROOT and checked:
             current = self._store.of(use, Standing.CURRENT)
             if current and not any(row.fingerprint in root.signed_by for row in current):
+                # M05.FR.11
                 return _rejected("InvalidCertificate", "not signed by the root that it replaces")
             self._demote(current)  # M05.FR.12
         self._store.put(root_row(use, root))

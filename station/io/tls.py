@@ -39,7 +39,7 @@ from station.link import TlsPeer, TlsRefusal, TlsSettings
 
 log = logging.getLogger(__name__)
 
-SUITES = (  # A00.FR.319; those of TLS 1.3 are OpenSSL's own, all of them sound
+SUITES = (  # A00.FR.319, A00.FR.422; those of TLS 1.3 are OpenSSL's, all sound
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-ECDSA-AES256-GCM-SHA384",
     "ECDHE-RSA-AES128-GCM-SHA256",
@@ -72,17 +72,18 @@ def secure(
         _shake_hands(secured, settings)
         return secured, _judge(secured, host, settings, fallback=fallback)
     except BaseException:
-        secured.close()
+        secured.close()  # A00.FR.311, A00.FR.414
         raise
 
 
 def make_context(settings: TlsSettings, *, fallback: bool = False) -> ssl.SSLContext:
     """Nothing in it depends on defaults of Python or of the system, which differ and change."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # A00.FR.313, A00.FR.416
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # A00.FR.313, FR.314, FR.416, FR.417
     context.maximum_version = ssl.TLSVersion.TLSv1_3
     suites = SUITES + (RSA_KEY_EXCHANGE if settings.allow_rsa_key_exchange else ())
-    context.set_ciphers(":".join(("@SECLEVEL=2", *suites)))
+    context.set_ciphers(":".join(("@SECLEVEL=2", *suites)))  # A00.FR.320, A00.FR.423
+    # A00.FR.321, A00.FR.424
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
     context.check_hostname = False  # `is_for` does, by the standard's rule
     context.verify_mode = ssl.CERT_REQUIRED

@@ -95,7 +95,7 @@ def read_pem(text: str, *, at_most: int = MAX_CERTIFICATES) -> "list[Certificate
 
 
 def to_pem(*certificates: "Certificate") -> str:
-    """The certificates as they are stored: nothing but their PEM, each line ended by a newline."""
+    """As they are stored and sent (A00.FR.507): nothing but PEM, each line ended by a newline."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
     return "".join(each.public_bytes(Encoding.PEM).decode() for each in certificates)

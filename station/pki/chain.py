@@ -89,7 +89,7 @@ def check_station_chain(
 ) -> CheckedChain:
     """A signed certificate for one of the station's own *keys* (id and public key), leaf first.
 
-    A02.FR.06. The other certificates may come in any order, with or without the root.
+    A02.FR.06, A03.FR.06. The other certificates may come in any order, with or without the root.
     *is_client*: it is for the connection to the CSMS, not for ISO 15118.
     """
     leaf, *others = read_pem(pem)
@@ -186,7 +186,7 @@ def _key_of(leaf: "Certificate", keys: Mapping[str, bytes]) -> str:
 
 
 def _check_client(leaf: "Certificate", common_name: str | None) -> None:
-    """What the standard says of the certificate of a station (A00.FR.509, A00.FR.511)."""
+    """What the standard says of a station's certificate (A00.FR.427, A00.FR.509, A00.FR.511)."""
     from cryptography.x509 import ExtendedKeyUsage
     from cryptography.x509.oid import ExtendedKeyUsageOID
 

@@ -44,9 +44,9 @@ TRANSITIONS: Mapping[tuple[Signing, Input], Signing | None] = {
     (_S.MAKING, _I.KEY_MADE): _S.ASKING,
     (_S.MAKING, _I.KEY_FAILED): _S.IDLE,
     (_S.ASKING, _I.ACCEPTED): _S.WAITING,
-    (_S.ASKING, _I.LAST_ACCEPTED): _S.SILENT,  # A02.FR.19
+    (_S.ASKING, _I.LAST_ACCEPTED): _S.SILENT,  # A02.FR.19, A03.FR.19
     (_S.ASKING, _I.REFUSED): _S.IDLE,
-    (_S.WAITING, _I.DUE): _S.ASKING,  # A02.FR.17
+    (_S.WAITING, _I.DUE): _S.ASKING,  # A02.FR.17, A03.FR.17
     (_S.WAITING, _I.WANTED): _S.MAKING,  # A02.FR.02: a new key pair
     (_S.SILENT, _I.WANTED): _S.MAKING,
     **{(state, _I.GOOD): _S.IDLE for state in (_S.ASKING, _S.WAITING, _S.SILENT)},

@@ -10,7 +10,7 @@ _SIDE_FILES = ("-wal", "-shm")
 
 
 def create_file(path: Path) -> bool:
-    """Make an empty file that only we may read; True when it was not there."""
+    """Make an empty file that only we may read (A01.FR.10); True when it was not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))

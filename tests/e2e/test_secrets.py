@@ -50,7 +50,7 @@ def test_the_bench_csms_shows_and_logs_no_secret_either(
 
 
 def test_the_state_folder_is_for_its_owner_alone(sim: Sim, csms: BenchCsmsThread) -> None:
-    """Its database holds the password of the CSMS, and tokens of drivers."""
+    """A01.FR.10: its database holds the password of the CSMS, and tokens of drivers."""
     sim.charge()
     assert stat.S_IMODE(sim.state_dir.stat().st_mode) == 0o700
     open_to_others = {

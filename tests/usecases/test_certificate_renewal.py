@@ -106,7 +106,7 @@ def state(station: VirtualStation) -> Signing:
 
 
 def test_a_trigger_makes_a_key_and_asks_to_have_it_signed(station: VirtualStation) -> None:
-    """A02.FR.02, A02.FR.03, A02.FR.13, A00.FR.509, A00.FR.511"""
+    """A02.FR.02, A02.FR.03, A02.FR.13, A00.FR.507, A00.FR.509, A00.FR.511"""
     station.variable("SecurityCtrlr", "OrganizationName", "Charge Ltd")
     trigger(station)
     (payload,) = station.csms.of("SignCertificate")
@@ -150,7 +150,7 @@ def test_an_empty_organization_is_refused(station: VirtualStation) -> None:
 def test_the_request_is_sent_again_after_waits_that_double_and_then_no_more(
     station: VirtualStation,
 ) -> None:
-    """A02.FR.17, A02.FR.18, A02.FR.19"""
+    """A02.FR.17, A02.FR.18, A02.FR.19, A03.FR.17, A03.FR.18"""
     trigger(station)
     counts = []
     for wait_s in (57, 3, 117, 4, 236, 5, 100_000):
@@ -272,7 +272,7 @@ BAD: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("defect", BAD)
 def test_a_bad_certificate_is_rejected_and_told(station: VirtualStation, defect: str) -> None:
-    """A02.FR.06, A02.FR.07, A02.FR.20"""
+    """A02.FR.06, A02.FR.07, A02.FR.20, A03.FR.06, A03.FR.07; "name", "key": A00.FR.427"""
     trigger(station)
     answer = hand_over(station, BAD[defect](requests(station)[0]))
     assert answer["status"] == "Rejected"
@@ -295,7 +295,7 @@ def test_after_a_bad_certificate_a_good_one_for_the_same_key_is_taken(
 
 
 def test_a_chain_longer_than_the_limit_is_rejected() -> None:
-    """A02.FR.16"""
+    """A02.FR.16, A03.FR.16"""
     variables = {**WAITS, "SecurityCtrlr.MaxCertificateChainSize": "400"}
     station = VirtualStation(variables=variables).boot()
     answer = hand_over(station, "x" * 401)
@@ -441,7 +441,7 @@ def test_a_second_renewal_during_a_trial_replaces_the_new_one(station: VirtualSt
 
 
 def test_a_month_before_it_expires_a_new_one_is_asked_for() -> None:
-    """A03.FR.02, A03.FR.03"""
+    """A03.FR.02, A03.FR.03, A03.FR.08, A03.FR.10, A03.FR.13"""
     station = built()
     renew(station, end=EPOCH + timedelta(days=60))
     asked = len(requests(station))
@@ -456,7 +456,10 @@ def test_a_month_before_it_expires_a_new_one_is_asked_for() -> None:
     asked = len(requests(station))
     station.advance(100 * DAY_S)
     assert presented(station) == pem
+    assert len(station.keys.pems) == 1  # the old certificate went, and its key
     assert len(requests(station)) == asked
+    kinds = {each["certificateType"] for each in station.csms.of("SignCertificate")}
+    assert kinds == {"ChargingStationCertificate"}
 
 
 def test_a_certificate_that_expires_soon_is_renewed_at_once(station: VirtualStation) -> None:
@@ -532,7 +535,7 @@ def test_an_expired_certificate_is_still_presented(station: VirtualStation) -> N
 def test_key_material_is_found_nowhere(
     station: VirtualStation, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A02.FR.05"""
+    """A02.FR.05, A03.FR.05"""
     caplog.set_level(logging.DEBUG)
     renew(station)
     renew(station, connect=False)

@@ -104,11 +104,11 @@ class CertificateRenewal:
         return new or current
 
     def _on_all_profiles_failed(self, _: AllProfilesFailed) -> None:
-        """A02.FR.28: old and new take turns for as long as neither connects."""
+        """A02.FR.28, A03.FR.24: old and new take turns for as long as neither connects."""
         self._falls_back = self._store.station(Standing.NEW) is not None and not self._falls_back
 
     def _on_tls_established(self, event: TlsEstablished) -> None:
-        """A02.FR.10: what made the connection stays, the other one goes."""
+        """A02.FR.10, A03.FR.10: what made the connection stays, the other one goes."""
         used, new = self._presented, self._store.station(Standing.NEW)
         if not event.mutual or used is None or new is None:
             return
@@ -121,7 +121,7 @@ class CertificateRenewal:
         else:
             self._discard(new)
             log.warning("the new certificate of the station does not work; the old one stays")
-            self._context.events.publish(  # A02.FR.29
+            self._context.events.publish(  # A02.FR.29, A03.FR.25
                 SecurityHappened("DiscardedRenewedClientCertificate")
             )
         self._falls_back = False
@@ -139,7 +139,7 @@ class CertificateRenewal:
         if request.certificate_type is CertificateSigningUse.V2G_CERTIFICATE:
             return _rejected("UnsupportedRequest", "this station has no ISO 15118")
         limit = self._context.variables[MAX_CHAIN_SIZE]
-        if len(request.certificate_chain) > limit:  # A02.FR.16
+        if len(request.certificate_chain) > limit:  # A02.FR.16, A03.FR.16
             return _rejected("TooLargeElement", f"more than {limit} characters")
         clock = self._context.clock
         check = partial(
@@ -163,7 +163,7 @@ class CertificateRenewal:
             return
         if isinstance(chain, CheckedChain) and chain.key_id not in self.request.key_ids():
             chain = CertificateError("made for a key that was given up meanwhile")
-        if isinstance(chain, CertificateError):  # A02.FR.07
+        if isinstance(chain, CertificateError):  # A02.FR.07, A03.FR.07
             log.warning("the certificate that the CSMS sent is not valid: %s", chain)
             pending.resolve(_rejected("InvalidCertificate", str(chain)))
             event = SecurityHappened("InvalidChargingStationCertificate", str(chain))
@@ -177,7 +177,7 @@ class CertificateRenewal:
             self._take(chain)
 
     def _take(self, chain: CheckedChain) -> None:
-        """A02.FR.08: present it from now on."""
+        """A02.FR.08, A03.FR.08: present it from now on."""
         if self._store.find(CertificateUse.STATION, chain.fingerprint) is not None:
             return  # sent twice
         public_key = self.request.public_keys()[chain.key_id]

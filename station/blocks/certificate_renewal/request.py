@@ -152,7 +152,7 @@ class SigningRequest:
             return
         self._asked_key = row.key_id
         self._context.csms.call(
-            SignCertificateRequest(  # A02.FR.03, A02.FR.13
+            SignCertificateRequest(  # A02.FR.03, A02.FR.13, A03.FR.03, A03.FR.13
                 csr=row.csr, certificate_type=CertificateSigningUse.CHARGING_STATION_CERTIFICATE
             ),
             partial(self._on_sign_certificate_result, row.key_id),
@@ -176,7 +176,7 @@ class SigningRequest:
             self.move(Input.ACCEPTED)
 
     def _arm_repeat(self, row: SigningRow) -> None:
-        """A02.FR.18: each wait is twice as long as the one before it."""
+        """A02.FR.18, A03.FR.18: each wait is twice as long as the one before it."""
         wait_s = self._context.variables[WAIT_MINIMUM] * 2**row.repeats
         self._timer = self._context.reactor.call_later(wait_s, self._repeat, source="certificates")
 

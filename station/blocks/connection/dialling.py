@@ -178,7 +178,8 @@ class Connection:
 
     def _target_of(self, row: NetworkRow) -> LinkTarget:
         identity = self._context.identity.identity
-        # A00.FR.202, A00.FR.203, A00.FR.301, A00.FR.302; A00.FR.401: profile 3 has no password
+        # A00.FR.001: the profile of the slot alone decides. A00.FR.202, A00.FR.203, A00.FR.301,
+        # A00.FR.302, A00.FR.303: a password in 1 and 2; A00.FR.401: none in 3
         basic = row.security_profile < 3
         migrating = self.profiles.is_other_than_last(row)
         return LinkTarget(
@@ -245,6 +246,7 @@ class Connection:
         log.warning(
             "%s (slot %s, %s); next attempt in %.0f s", lost, row.slot, finding.line, wait_s
         )
+        # B10.FR.06: the next attempt begins when the connection before it has ended
         self._timer = self._context.reactor.call_later(wait_s, self._dial, source="connection")
         self.state = replace(self.state, next_attempt_at=self._timer.due_at)
 

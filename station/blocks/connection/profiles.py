@@ -235,6 +235,7 @@ class Profiles:
         current = variables[SECURITY_PROFILE]
         if security_profile >= current:
             return True
+        # A05.FR.08, A05.FR.09
         return security_profile == 2 and current == 3 and variables[ALLOW_DOWNGRADE]
 
     def _is_ready(self, security_profile: int) -> bool:

@@ -65,7 +65,7 @@ class Tls:
         """
         trust = self._context.queries.trust
         if security_profile == 1:
-            return None
+            return None  # A00.FR.312, A00.FR.415: of the three only this one is without TLS
         own = trust.station_certificate() if trust is not None and security_profile == 3 else None
         chain, key_file = own or ("", "")
         return TlsSettings(
