@@ -28,6 +28,7 @@ CASES = (
     ("offline", "resume"),
     ("flapping", "resume"),
     ("flapping", "end"),
+    ("flapping", "slow disk"),
 )
 """How the link behaves, and what a station makes of a transaction that a restart interrupted."""
 CHUNKS = 2
@@ -121,7 +122,8 @@ def charge(link: str) -> Iterator[Step]:
     yield 3.0, lambda s: card(s, wants=True)
     if link == "flapping":
         yield 2.0, lambda s: s.csms.cut()
-    yield 8.0, lambda s: s.sim.ev(1, "B")
+    yield 5.0, lambda s: card(s, wants=True)
+    yield 3.0, lambda s: s.sim.ev(1, "B")
     if link == "flapping":
         yield 0.5, lambda s: s.csms.cut()
     yield 3.0, lambda s: s.sim.ev(1, "C")
@@ -143,6 +145,7 @@ def run(link: str, kill_at: int, how: str = "resume") -> MortalStation:
         switch,
         evses=1,
         cable="socket",
+        disk_latency_s=(2.0, 4.0) if how == "slow disk" else (0.001, 0.005),
         tx_resumption="end" if how == "end" else "resume",
         variables={
             "AuthCtrlr.OfflineTxForUnknownIdEnabled": "true",
