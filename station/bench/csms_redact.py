@@ -7,6 +7,8 @@ HIDDEN = "***"
 
 # What holds a variable's value, wherever in a message a variable is named.
 VALUES = frozenset({"attributeValue", "value", "actualValue"})
+PIN_FIELDS = frozenset({"idToken", "additionalIdToken"})
+PRIVATE_KEY = "PRIVATE KEY-----"
 PASSWORD_IN_URL = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
 
 
@@ -17,6 +19,8 @@ def redact(value: Any) -> Any:
     if isinstance(value, list):
         return [redact(item) for item in value]
     if isinstance(value, str):
+        if PRIVATE_KEY in value:
+            return HIDDEN
         return PASSWORD_IN_URL.sub(rf"\1{HIDDEN}@", value)
     return value
 
@@ -27,8 +31,8 @@ def _redact_object(entry: dict[str, Any]) -> dict[str, Any]:
     is_vpn = "server" in entry and "user" in entry
     copy: dict[str, Any] = {}
     for key, value in entry.items():
-        hide = _is_secret_name(key) and isinstance(value, str)
-        hide = hide or (is_pin and key == "idToken") or (is_vpn and key == "key")
+        hide = _is_secret_name(key) and isinstance(value, str | int)
+        hide = hide or (is_pin and key in PIN_FIELDS) or (is_vpn and key == "key")
         if hide or (names_password and key in VALUES):
             copy[key] = HIDDEN
         else:
@@ -52,4 +56,4 @@ def _variable_name(entry: dict[str, Any]) -> str:
 
 
 def _is_secret_name(name: str) -> bool:
-    return "password" in name.lower()
+    return "password" in name.lower() or name == "simPin"
