@@ -89,6 +89,19 @@ def test_a_case_is_passed_only_when_its_test_has_passed(
     assert judge(case(condition), DECLARED, outcomes).result is result
 
 
+@pytest.mark.parametrize(
+    ("test", "counts_as"),
+    [
+        ("tests/conformance/test_b_link.py::test_TC_B_01_CS", Result.PASSED),
+        ("tests/conformance/test_bb.py::test_TC_B_01_CS", Result.NOT_WRITTEN),
+        ("tests/conformance/test_b.py::test_TC_B_01_CS_too", Result.NOT_WRITTEN),
+        ("tests/usecases/test_b.py::test_TC_B_01_CS", Result.NOT_WRITTEN),
+    ],
+)
+def test_the_cases_of_a_block_may_stand_in_several_files(test: str, counts_as: Result) -> None:
+    assert judge(case(), DECLARED, {test: Outcome.PASSED}).result is counts_as
+
+
 REPORT = """<testsuites><testsuite>
 <testcase classname="tests.conformance.test_matrix" name="test_good[a]"/>
 <testcase classname="tests.conformance.test_matrix" name="test_good[b]"/>

@@ -21,8 +21,8 @@ EVERY_SUITE = "ALL:@SECLEVEL=0"
 class TlsServer:
     """Accepts on a thread, because a TLS handshake needs both sides at once."""
 
-    def __init__(self, behaviour: ssl.SSLContext | Behaviour) -> None:
-        self._listening = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, behaviour: ssl.SSLContext | Behaviour, port: int = 0) -> None:
+        self._listening = socket.create_server(("127.0.0.1", port))
         self._port = self._listening.getsockname()[1]
         self._behaviour = behaviour
         self._upgraded: queue.SimpleQueue[RawPeer] = queue.SimpleQueue()
