@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from wsproto.extensions import Extension
 from wsproto.frame_protocol import FrameProtocol
 
 from station.bench.day import day_station, run_day
@@ -42,7 +43,7 @@ def wire_bytes(messages: Sequence[tuple[str, str]], *, compress: bool) -> int:
 
 
 def _framed(texts: Iterable[str], client: bool, *, compress: bool) -> int:
-    extensions = []
+    extensions: list[Extension] = []
     if compress:
         deflate = Deflate()
         deflate.finalize("permessage-deflate")

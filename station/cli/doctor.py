@@ -226,6 +226,12 @@ def _first_wrong(found: "list[tuple[Patient, Examination]]") -> Any:
     return next((each.diagnosis for _, each in found if each.diagnosis is not None), None)
 
 
+def _first_slot(found: "list[tuple[Patient, Examination]]") -> str:
+    """Which one is wrong, where there are several."""
+    wrong = [way.slot for way, examination in found if examination.diagnosis is not None]
+    return f"slot {wrong[0]}, " if len(found) > 1 else ""
+
+
 def _print(identity: str, found: "list[tuple[Patient, Examination]]") -> int:
     for way, examination in found:
         print(f"slot {way.slot}: {way.url}, security profile {way.security_profile}, {identity}")
@@ -238,7 +244,7 @@ def _print(identity: str, found: "list[tuple[Patient, Examination]]") -> int:
     if wrong is None:
         print("All is well.")
         return OK
-    print(_wrapped("What is wrong: ", f"{wrong.step}: {wrong.problem}"))
+    print(_wrapped("What is wrong: ", f"{_first_slot(found)}{wrong.step}: {wrong.problem}"))
     print(_wrapped("What to do:    ", wrong.advice))
     return FAILED
 

@@ -27,6 +27,7 @@ SECOND_THOUGHTS_S = 0.5
 """A CSMS that lets everybody in and then closes has done so by then."""
 ANSWER_S = 30.0
 BOOT_ID = "doctor-1"
+DATES_UNCHECKED = "dates were not checked: the clock of this computer is not set"
 
 ORDER = (
     Step.NAME,
@@ -118,7 +119,11 @@ class Doctor:
         sheet.ok(Step.NAME, f"{address.host} is {', '.join(str(each) for each in found)}")
         reached, answers = knock(address, found)
         sheet.ok(Step.TCP, "; ".join(answers))
-        return certificates_shown(reached, address.host) if address.secure else ()
+        if not address.secure:
+            return ()
+        shown = certificates_shown(reached, address.host)
+        unchecked = target.tls is not None and not target.tls.check_dates
+        return (*shown, DATES_UNCHECKED) if unchecked else shown
 
     def _attempt(
         self, target: LinkTarget, boot: bytes | None, sheet: Sheet, shown: tuple[str, ...]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from station.bench.csms import Refuse
 from station.bench.csms_thread import BenchCsmsThread
 from station.cli import main
 from tests.e2e.raw_server import RawPeer, RawServer
@@ -251,6 +252,13 @@ def test_a_station_that_is_not_accepted(status: str, doctor: Doctor, csms: Bench
     assert told.code == 1
     assert told.steps["boot"] == "failed"
     assert told.text_of("boot").startswith(status)
+
+
+def test_a_csms_that_cannot_answer_the_first_message(doctor: Doctor, csms: BenchCsmsThread) -> None:
+    csms.behaviour["BootNotification"] = Refuse("InternalError", "no database")
+    told = doctor(*with_password(csms.url, "--boot"))
+    assert told.code == 1
+    assert told.text_of("boot") == "answered with an error: InternalError no database"
 
 
 # -- of a station
