@@ -5,7 +5,7 @@ the meter of the simulated world.
 """
 
 from collections import defaultdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -62,6 +62,14 @@ def assert_nothing_lost(station: VirtualStation) -> None:
         assert set(kinds[1:-1]) <= {"Updated", "?"}, kinds
         times = [datetime.fromisoformat(event["timestamp"]) for event in events]
         assert times == sorted(times), f"{transaction_id}: {times}"
+
+
+def assert_dated_right(station: VirtualStation, began: datetime) -> None:
+    """F17: whatever the clock said at the time, an event is told with a time of this life."""
+    second = timedelta(seconds=1)
+    for event in station.csms.events():
+        at = datetime.fromisoformat(event["timestamp"])
+        assert began - second <= at <= station.utc + second, event
 
 
 def told_events(station: VirtualStation) -> dict[str, list[Event]]:

@@ -15,6 +15,7 @@ from station.bench.fake_csms import Refusal
 from station.bench.virtual import VirtualStation
 from station.charging.transaction import TxPoint
 from tests.usecases.accounting import (
+    assert_dated_right,
     assert_energy_conserved,
     assert_in_order,
     register_wh,
@@ -87,11 +88,14 @@ class Life:
             "SampledDataCtrlr.TxUpdatedInterval": choose(("0", "9", "60")),
             "SampledDataCtrlr.TxEndedInterval": choose(("0", "13")),
         }
+        self.without_clock = self.rng.random() < 0.2
+        if self.without_clock:  # and then no power cut: what was never dated stays so
+            options["clock_error_s"] = -50 * 365.25 * 86400
         self.log.append(f"{options} {variables}")
         self.volatile = self.rng.random() < 0.15
         self._note_points(variables["TxCtrlr.TxStartPoint"])
         self.station = VirtualStation(seed=self.seed, variables=variables, **options)
-        self.before = register_wh(self.station)
+        self.before, self.began = register_wh(self.station), self.station.utc
 
     def run(self) -> None:
         """Live, rest, and be held to account."""
@@ -106,6 +110,7 @@ class Life:
         self.log.append(f"{self.station.reactor.at:.3f} rest")
         self.rest()
         assert_in_order(self.station)
+        assert_dated_right(self.station, self.began)
         assert_energy_conserved(self.station, self.before, self.unattributed_wh)
 
     def rest(self) -> None:
@@ -288,7 +293,8 @@ def cheer(life: Life, rng: Rng) -> str:
 def kill(life: Life, rng: Rng) -> str:
     if life.volatile:
         return ""
-    after_s, power_cut = rng.choice((0.1, 3.0, 60.0)), rng.random() < 0.3
+    after_s = rng.choice((0.1, 3.0, 60.0))
+    power_cut = not life.without_clock and rng.random() < 0.3
     life.station.restart(after_s=after_s, power_cut=power_cut)
     return f"{after_s} s {power_cut}"
 
