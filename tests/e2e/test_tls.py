@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from station.io.peer_certificate import is_for
-from station.io.tls import refusal_behind
+from station.io.tls import make_context, refusal_behind
 from station.io.tls_reasons import words
 from station.link import LinkDown, LinkProblem, LinkUp, TlsRefusal, TlsSettings
 from tests.e2e.link_user import WAIT_S, Station
@@ -193,8 +193,8 @@ Serve = Callable[[ssl.SSLContext | Behaviour], TlsServer]
 def test_of_all_servers_only_the_ones_that_the_standard_allows_are_accepted(
     case: Case, station: Station, serve: Serve, tmp_path: Path
 ) -> None:
-    """A00.FR.308, A00.FR.309, A00.FR.312, A00.FR.313, A00.FR.316, A00.FR.319, A00.FR.323,
-    A00.FR.501, A00.FR.504, A00.FR.511, A00.FR.512"""
+    """A00.FR.308, A00.FR.309, A00.FR.311, A00.FR.312, A00.FR.313, A00.FR.316, A00.FR.319,
+    A00.FR.320, A00.FR.323, A00.FR.501, A00.FR.504, A00.FR.511, A00.FR.512; G19"""
     identity = case.identity()
     server = serve(context_for(case, identity, tmp_path))
     station.open(
@@ -212,6 +212,49 @@ def test_of_all_servers_only_the_ones_that_the_standard_allows_are_accepted(
     assert "\n" not in down.detail
     assert down.only_dates == case.only_dates
     assert server.requests == []  # the password never left
+
+
+REFUSED_IN_PROFILE_3 = (
+    "wrong name",
+    "wrong root",
+    "self-signed",
+    "missing intermediate",
+    "expired",
+    "rsa 1024 leaf",
+    "sha-1 leaf",
+    "tls 1.1 only",
+    "cbc suites only",
+    "tls_rsa only, switched off",
+)
+
+
+@pytest.mark.parametrize("name", REFUSED_IN_PROFILE_3)
+def test_a_station_with_a_certificate_of_its_own_is_no_less_strict(
+    name: str, station: Station, serve: Serve, tmp_path: Path
+) -> None:
+    """A00.FR.411, A00.FR.412, A00.FR.413, A00.FR.414, A00.FR.419, A00.FR.423, A00.FR.426"""
+    (case,) = (each for each in CASES if each.name == name)
+    identity = case.identity()
+    server = serve(context_for(case, identity, tmp_path))
+    (tmp_path / "own").mkdir()
+    _, key_file = STATION.save(tmp_path / "own")
+    own = {"certificate_chain": STATION.chain, "key_file": str(key_file)}
+    station.open(server.url(), tls=settings_for(trusted_by(case, identity), **own))
+    down = station.next(LinkDown)
+    assert (down.problem, down.tls) == (LinkProblem.TLS, case.refusal), down
+    assert server.requests == []
+
+
+def test_compression_is_off_and_only_sound_suites_are_offered() -> None:
+    """A00.FR.320, A00.FR.321, A00.FR.423, A00.FR.424"""
+    for switched_on in (False, True):
+        context = make_context(settings_for(ROOT, allow_rsa_key_exchange=switched_on))
+        assert context.options & ssl.OP_NO_COMPRESSION
+        offered = context.get_ciphers()
+        assert all(suite["aead"] for suite in offered)
+        plain_rsa = {suite["name"] for suite in offered if suite["kea"] == "kx-rsa"}
+        wanted = {"AES128-GCM-SHA256", "AES256-GCM-SHA384"} if switched_on else set()
+        assert plain_rsa == wanted
 
 
 # -- wildcards
