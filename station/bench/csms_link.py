@@ -97,7 +97,8 @@ class StationLink:
     async def serve(self) -> None:
         try:
             async for text in self.socket:
-                await self._on_text(text)
+                with suppress(ConnectionClosed):  # no answer any more; what it said still counts
+                    await self._on_text(text)
         finally:
             for task in self._delayed:
                 task.cancel()

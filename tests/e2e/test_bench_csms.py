@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -379,6 +380,30 @@ def test_a_call_fails_when_its_station_goes_away(csms: BenchCsmsThread, station:
     station.socket.close()
     with pytest.raises(NotConnectedError, match="went away"):
         call.result(TIMEOUT_S)
+
+
+def test_an_answer_counts_although_its_station_has_left_by_now() -> None:
+    """Said in one breath with a goodbye: the CSMS cannot answer any more, but it has heard."""
+    busy, go_on = threading.Event(), threading.Event()
+
+    def hold_up(line: str) -> None:
+        if "Heartbeat" in line and not busy.is_set():
+            busy.set()
+            go_on.wait(TIMEOUT_S)
+
+    with BenchCsmsThread(on_line=hold_up) as csms, attach(csms.url) as socket:
+        station = Station(socket)
+        call = csms.start_call("CS001", "ClearCache")
+        message_id = station.receive()[1]
+        station.send([2, "first", "Heartbeat", {}])
+        assert busy.wait(TIMEOUT_S)
+        station.send([2, "second", "Heartbeat", {}])
+        station.send([3, message_id, {"status": "Accepted"}])
+        with socket.protocol_mutex:
+            socket.protocol.send_close(1000)
+            socket.send_data()
+        go_on.set()
+        assert call.result(TIMEOUT_S) == {"status": "Accepted"}
 
 
 def test_misbehaviour_on_demand(csms: BenchCsmsThread, station: Station) -> None:
