@@ -132,7 +132,7 @@ class Authorization:
     def _is_welcome(self, shown: Shown) -> bool:
         refusal = self._refusal(shown)
         if refusal is not None:
-            log.info("a token was not accepted: %s", refusal)
+            log.debug("a token was not accepted: %s", refusal)
         return refusal is None
 
     def _refusal(self, shown: Shown) -> str | None:
@@ -165,7 +165,7 @@ class Authorization:
             return
         code = shown.token.type is IdTokenType.KEY_CODE
         if code and self._context.reactor.now() < self._next_code_at:
-            log.info("a key code was not looked at: too many wrong ones before it")
+            log.debug("a key code was not looked at: too many wrong ones before it")
             return
         if not self._context.csms.online:
             self._offline(shown, running)
@@ -188,7 +188,7 @@ class Authorization:
         if shown.token.type is IdTokenType.KEY_CODE:
             self._note_code(right=info.status is AuthorizationStatus.ACCEPTED)
         if info.status is not AuthorizationStatus.ACCEPTED:
-            log.info("the CSMS does not accept the token: %s", info.status)
+            log.debug("the CSMS does not accept the token: %s", info.status)
         elif running is not None:
             self._stop_by_group(shown, running, info)
         else:
@@ -208,7 +208,7 @@ class Authorization:
         if running is None and allowed:
             self._accepted(shown, None)
         else:
-            log.info("a token cannot be checked while offline")
+            log.debug("a token cannot be checked while offline")
 
     def _stop_by_group(self, shown: Shown, running: GrantRow, info: IdTokenInfo) -> None:
         current = next(
@@ -219,7 +219,7 @@ class Authorization:
         if current is not None and group and group == self._group(current):
             self._stop(current, Reason.LOCAL, shown.token)
         else:
-            log.info("the token may not stop the transaction of another")
+            log.debug("the token may not stop the transaction of another")
 
     def _group(self, grant: GrantRow) -> str:
         row = self._context.transactions.on_evse(grant.evse_id) if grant.evse_id else None
@@ -238,7 +238,7 @@ class Authorization:
     def _grant(self, shown: Shown, group: str = "", evse_ids: tuple[int, ...] = ()) -> None:
         evse = self._target(shown, evse_ids)
         if evse_ids and evse is not None and evse.id not in evse_ids:  # C01.FR.21
-            log.info("the token is not allowed on EVSE %d", evse.id)
+            log.debug("the token is not allowed on EVSE %d", evse.id)
             return
         if evse is not None and self._context.transactions.grants.of(evse.id) is not None:
             return
