@@ -235,6 +235,8 @@ def _first_slot(found: "list[tuple[Patient, Examination]]") -> str:
 def _print(identity: str, found: "list[tuple[Patient, Examination]]") -> int:
     for way, examination in found:
         print(f"slot {way.slot}: {way.url}, security profile {way.security_profile}, {identity}")
+        if way.access:
+            print("  (through the network as it is: APN and VPN of this slot are not set up)")
         for outcome in examination.outcomes:
             print(f"  {outcome.status:<8}  {outcome.step:<12}  {outcome.text}")
             for line in outcome.more:

@@ -53,6 +53,8 @@ class Patient(Struct, frozen=True):
     url: str
     security_profile: int
     target: LinkTarget
+    access: bool
+    """It wants APN or VPN, which the doctor does not set up."""
 
 
 class Lane:
@@ -99,7 +101,7 @@ def assemble(config: StationConfig, disk: MemoryDisk) -> Station:
 
 def patients(station: Station) -> list[Patient]:
     return [
-        Patient(row.slot, row.url, row.security_profile, target)
+        Patient(row.slot, row.url, row.security_profile, target, bool(row.access))
         for row, target in station.connection.targets()
     ]
 
