@@ -19,6 +19,8 @@ Handler = Callable[[Any], Message | Pending[Any]]
 
 REMEMBERED = 256
 """So many message ids of the CSMS are remembered, to tell a repeat from a new CALL."""
+REMEMBERED_CHARS = 1_000_000
+"""So much of the answers to them: a CSMS may ask for large ones as often as it likes."""
 
 
 INVALID = frozenset(
@@ -45,6 +47,7 @@ class Inbound:
         self._reactor, self._events, self._send_answer = reactor, events, send_answer
         self._handlers: dict[str, tuple[type[Request[Any]], Handler]] = {}
         self._seen: dict[str, tuple[int, str | None]] = {}
+        self._chars = 0
         self._connection = 0
         self.replays = 0
 
@@ -54,6 +57,7 @@ class Inbound:
     def forget(self) -> None:
         """A new connection begins: message ids start anew."""
         self._seen.clear()
+        self._chars = 0
         self._connection += 1
 
     def take(self, call: frames.Call, registration: Registration) -> None:
@@ -106,12 +110,19 @@ class Inbound:
         seen = self._seen.get(message_id)
         if seen is not None:
             self._seen[message_id] = (seen[0], text)
+            self._chars += len(text) - len(seen[1] or "")
+            while self._chars > REMEMBERED_CHARS:
+                self._forget_oldest()
         self._send_answer(message_id, text)
 
     def _remember(self, message_id: str, content: int) -> None:
         self._seen[message_id] = (content, None)
         if len(self._seen) > REMEMBERED:
-            del self._seen[next(iter(self._seen))]
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        _, text = self._seen.pop(next(iter(self._seen)))
+        self._chars -= len(text or "")
 
     def _repeated(self, message_id: str, content: int) -> None:
         """Erratum 4.6 lets a retry reuse its id: one effect, the remembered answer."""
