@@ -45,7 +45,7 @@ def take_snapshot(station: "Station") -> Snapshot:
             "clock": station.clock.trust.name,
             "store": str(station.store.health),
             "safe_mode": station.safe_mode,
-            "contained_failures": station.contained.count,
+            "contained_failures": station.contained.count + station.store.effect_failures,
             "metrics": station.metrics.told(),
         },
     )

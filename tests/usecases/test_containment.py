@@ -185,3 +185,13 @@ def test_a_token_whose_turn_failed_can_be_shown_again(station: VirtualStation) -
     station.sim.token("04A1B2C1", evse=1)
     station.advance(30)
     assert closed(station, 1)
+
+
+def test_whatever_was_contained_is_counted(station: VirtualStation) -> None:
+    """Turns that failed, and effects that failed after their turn was durable."""
+    station.station.events.subscribe(TokenShown, fails(1))
+    station.sim.token("04A1B2C1", evse=1)
+    station.advance(1)
+    station.reactor.post(station.station.store.after_commit, fails(1))
+    station.advance(1)
+    assert station.station.snapshot().station["contained_failures"] == 2
