@@ -73,7 +73,7 @@ class StationSection(Section, frozen=True):
 
 class NetworkSection(Section, frozen=True):
     url: str = ""
-    security_profile: Annotated[int, Meta(ge=1, le=3, description="1, 2 or 3")] = 1
+    security_profile: Annotated[int, Meta(ge=1, le=3, description="1, 2 or 3")] = 2
     password_file: str = ""
     access_command: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],

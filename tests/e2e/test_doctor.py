@@ -300,6 +300,7 @@ def write_config(folder: Path, url: str) -> None:
         state_dir = "{folder / "state"}"
         [network]
         url = "{url}"
+        security_profile = {2 if url.startswith("wss:") else 1}
         password_file = "secret"
         """
     )

@@ -28,6 +28,7 @@ identity = "CS001"
 state_dir = "state"
 [network]
 url = "ws://127.0.0.1:9/ocpp"
+security_profile = 1
 [board]
 file = "simulator.toml"
 """

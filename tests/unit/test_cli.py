@@ -21,7 +21,7 @@ CONFIG = """
 [station]
 identity = "CS001"
 [network]
-url = "ws://csms.example/ocpp"
+url = "wss://csms.example/ocpp"
 [board]
 file = "gpio_contactor.toml"
 """

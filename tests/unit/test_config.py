@@ -27,7 +27,7 @@ GOOD = """
 [station]
 identity = "CS001"
 [network]
-url = "ws://csms.example/ocpp/"
+url = "wss://csms.example/ocpp/"
 [board]
 file = "my-board.toml"
 """
@@ -74,7 +74,7 @@ def test_a_later_file_wins_key_by_key(tmp_path: Path) -> None:
 
 
 def test_the_csms_url_loses_its_last_slash(tmp_path: Path) -> None:
-    assert load_config(written(tmp_path, GOOD)).network.url == "ws://csms.example/ocpp"
+    assert load_config(written(tmp_path, GOOD)).network.url == "wss://csms.example/ocpp"
 
 
 def test_the_serial_number_is_the_identity_unless_given(tmp_path: Path) -> None:
@@ -126,8 +126,12 @@ def test_the_serial_number_is_the_identity_unless_given(tmp_path: Path) -> None:
             'station.toml: [network] url = "http://x": must begin with ws:// or wss://',
         ),
         (
-            '[network]\nurl = "wss://x"',
+            '[network]\nurl = "wss://x"\nsecurity_profile = 1',
             'station.toml: [network] url = "wss://x": must be ws://… with security_profile = 1',
+        ),
+        (
+            '[network]\nurl = "ws://x"',  # profile 1 only where somebody writes it
+            'station.toml: [network] url = "ws://x": must be wss://… with security_profile = 2',
         ),
         (
             '[network]\nurl = "ws://x"\nsecurity_profile = 3',
