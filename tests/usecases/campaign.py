@@ -121,14 +121,12 @@ class Life:
         station.csms.answers.clear()
         station.csms.go_online()
         self.heal()
-        for evse in range(1, len(station.world.evses) + 1):
-            station.sim.bay(evse, occupied=True)
-            station.advance(1)
-            station.sim.bay(evse, occupied=False)
-            place = station.world.evses[evse].place
-            if place.ev_side or place.station_side:
+        self.leave_bays()
+        for evse, world in station.world.evses.items():
+            if world.place.ev_side or world.place.station_side:
                 station.sim.unplug(evse)
         station.advance(300)
+        self.leave_bays()  # E03.FR.15: without a car, only this ends what stops with the bay
         for evse, world in station.world.evses.items():
             if world.place.station_side:  # a cable that waits for its owner (E09, E10)
                 for card in CARDS:
@@ -139,6 +137,12 @@ class Life:
             if world.place.station_side and not world.place.leaving:
                 station.sim.unplug(evse)
         station.advance(1200)
+
+    def leave_bays(self) -> None:
+        for evse in self.station.world.evses:
+            self.station.sim.bay(evse, occupied=True)
+            self.station.advance(1)
+            self.station.sim.bay(evse, occupied=False)
 
     def heal(self) -> None:
         for evse, world in self.station.world.evses.items():
