@@ -263,6 +263,10 @@ class Board(Protocol):
         """When the board last looked at the pilot and the contactor of this EVSE."""
         ...
 
+    def alive_at(self) -> float:
+        """When the thread of the board last went round; devices that fail do not hold it up."""
+        ...
+
     def reading(self, evse: int) -> MeterReading | None:
         """The latest reading of the EVSE's meter; None before the first or without a meter.
 

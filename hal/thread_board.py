@@ -198,6 +198,7 @@ class ThreadBoard:
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._awake = threading.Event()
         self._stopping = False
+        self._alive_at = monotonic()
         self._on_change: Callable[[Change], None] = _nobody
         self._thread = threading.Thread(target=self._run, name="board", daemon=True)
         self._pollers: list[Poller] = []
@@ -220,6 +221,9 @@ class ThreadBoard:
 
     def polled_at(self, evse: int) -> float:
         return self.units[evse].polled_at
+
+    def alive_at(self) -> float:
+        return self._alive_at
 
     def reading(self, evse: int) -> MeterReading | None:
         meter = self.units[evse].meter
@@ -255,7 +259,7 @@ class ThreadBoard:
         while not self._stopping:
             self._awake.clear()
             self._do_jobs()
-            now = self._monotonic()
+            now = self._alive_at = self._monotonic()
             for unit in self.units.values():
                 self._poll(unit, now)
             if self._heartbeat is not None:

@@ -175,7 +175,7 @@ class Process:
 
     def _pet(self) -> None:
         """From the core, after a whole cycle: the service manager sees that it lives."""
-        self._watchdog.pet()
+        self._watchdog.pet(self._around.board.alive_at())
         if self._watchdog.interval_s is not None:
             self._reactor.call_later(self._watchdog.interval_s, self._pet, source="watchdog")
 

@@ -118,6 +118,9 @@ class SimBoard:
     def polled_at(self, evse: int) -> float:
         return self._silent_since.get(evse, self._monotonic())
 
+    def alive_at(self) -> float:
+        return self._monotonic()
+
     def reading(self, evse: int) -> MeterReading | None:
         unit = self._units[evse]
         return unit.world.reading(self._monotonic()) if unit.description.has_meter else None

@@ -141,6 +141,9 @@ class SimBoardThread:
     def polled_at(self, evse: int) -> float:
         return min(self._alarm.awake_at(), self._board.polled_at(evse))
 
+    def alive_at(self) -> float:
+        return self._alarm.awake_at()
+
     def reading(self, evse: int) -> MeterReading | None:
         return self._board.reading(evse)
 

@@ -10,13 +10,15 @@ log = logging.getLogger(__name__)
 
 PETS_PER_TIMEOUT = 3
 """systemd asks for two; one more, so that a late cycle is not fatal."""
+HUNG_S = 5.0
+"""A thread that has not gone round for so long will not do so any more."""
 
 
 class Watchdog:
     """The service manager's view of this process; every method returns at once.
 
-    Only the core calls `pet`, after a full control cycle: a core that hangs is then
-    restarted by systemd, whatever the other threads still do.
+    Only the core calls `pet`, after a full control cycle: when the core or the board hangs,
+    systemd restarts the process, whatever its other threads still do.
     """
 
     def __init__(
@@ -27,6 +29,7 @@ class Watchdog:
         self.timeout_s = watchdog_timeout_s(environ)
         """After this much silence systemd restarts the service; None when it does not watch."""
         self._due_at = float("-inf")
+        self._told_hung = False
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if self._address else None
 
     @property
@@ -41,9 +44,18 @@ class Watchdog:
         """One line for `systemctl status`."""
         self._notify("", status)
 
-    def pet(self) -> None:
-        """May be called more often than needed; what is not due is not sent."""
+    def pet(self, alive_at: float = float("inf")) -> None:
+        """May be called more often than needed; what is not due is not sent.
+
+        *alive_at*: when the board, without which nothing opens a contactor, last lived.
+        """
         interval_s, now = self.interval_s, self._monotonic()
+        if now - alive_at > HUNG_S:
+            if not self._told_hung:
+                log.critical("the board hangs; systemd is to restart the station")
+            self._told_hung = True
+            return
+        self._told_hung = False
         if interval_s is not None and now >= self._due_at:
             self._due_at = now + interval_s / 2
             self._notify("WATCHDOG=1")

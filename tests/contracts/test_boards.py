@@ -1,5 +1,6 @@
 """Boards on threads, in real time: the simulated one and the one on devices."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -123,6 +124,27 @@ def test_a_renewed_lease_keeps_the_contactor_closed_and_stop_opens_it(rig: Rig) 
     assert now() - rig.board.polled_at(1) < 0.5
     assert rig.board.stop()
     assert not rig.is_closed()
+
+
+@pytest.mark.parametrize("kind", [simulated, on_devices])
+def test_a_board_that_hangs_is_told_from_one_that_lives(
+    kind: Callable[[Path], Rig], tmp_path: Path
+) -> None:
+    """By this the watchdog knows: a thread that hangs opens nothing any more."""
+    rig, hung, go_on = kind(tmp_path), threading.Event(), threading.Event()
+
+    def hang(_: Change) -> None:
+        hung.set()
+        go_on.wait(5.0)
+
+    rig.board.start(hang)
+    assert hung.wait(5.0)
+    rig.board.renew(1, now())
+    time.sleep(0.3)
+    assert now() - rig.board.alive_at() > 0.2
+    go_on.set()
+    rig.wait(lambda: now() - rig.board.alive_at() < 0.2)
+    rig.board.stop()
 
 
 def test_commands_are_answered_once(rig: Rig) -> None:

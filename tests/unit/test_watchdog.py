@@ -106,3 +106,22 @@ def test_a_full_socket_does_not_hold_up_the_core(systemd: socket.socket) -> None
         watchdog.pet()
     watchdog.close()
     assert 0 < len(heard(systemd)) < 5000
+
+
+def test_a_board_that_hangs_is_not_covered_up_by_a_core_that_lives(
+    systemd: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing but systemd can open the contactors then."""
+    clock = Clock()
+    watchdog = Watchdog(environ(systemd, **WATCHED), monotonic=clock)
+    watchdog.pet(alive_at=clock())
+    assert heard(systemd) == ["WATCHDOG=1"]
+    hung_at = clock()
+    for _ in range(3):
+        clock.now += 60.0
+        watchdog.pet(alive_at=hung_at)
+    assert heard(systemd) == []
+    assert [record.levelname for record in caplog.records] == ["CRITICAL"]
+    watchdog.pet(alive_at=clock())
+    assert heard(systemd) == ["WATCHDOG=1"]
+    watchdog.close()
