@@ -25,6 +25,10 @@ class Endpoint:
     """TLS ends like this, whatever the station shows."""
     wants_certificate: bool = False
     """Security profile 3: nobody comes in without a client certificate."""
+    not_after: datetime = END
+    """When the certificate of this CSMS ends."""
+    problem: LinkProblem | None = None
+    """The attempt ends like this, after TLS."""
     status: int | None = None
     """Answer the upgrade with this HTTP status."""
     retry_after_s: float | None = None
@@ -38,6 +42,11 @@ class Endpoint:
         why = self._tls_refusal(target)
         if why is not None:
             return LinkDown(generation, LinkProblem.TLS, str(why), tls=why)
+        if target.tls is not None and target.tls.utc > self.not_after:
+            expired = TlsRefusal.INVALID_CSMS_CERTIFICATE
+            return LinkDown(generation, LinkProblem.TLS, "expired", tls=expired, only_dates=True)
+        if self.problem is not None:
+            return LinkDown(generation, self.problem, "csms.example")
         status = self.status
         if status is None and self.password not in (None, target.password):
             status = 401
@@ -60,7 +69,7 @@ class Endpoint:
             subject="CN=csms.example",
             issuer="CN=root",
             not_before=BEGIN,
-            not_after=END,
+            not_after=self.not_after,
             fallback_root=bool(self.root) and self.root not in target.tls.roots,
             version="TLSv1.3",
             cipher_suite="TLS_AES_256_GCM_SHA384",

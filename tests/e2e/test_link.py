@@ -188,6 +188,7 @@ def test_retry_after_is_handed_over(
 def test_a_wrong_or_missing_subprotocol_ends_the_attempt(
     server: RawServer, station: Station, subprotocol: str | None
 ) -> None:
+    """Fault F12"""
     station.open(server.url)
     peer = server.accept()
     peer.read_request()
@@ -460,6 +461,7 @@ def test_a_new_attempt_replaces_an_open_connection(server: RawServer, station: S
 
 
 def test_a_name_that_does_not_exist_is_told(station: Station) -> None:
+    """Fault F10"""
     station.open("ws://no-such-csms.invalid/CS001")
     down = station.next(LinkDown)
     assert down.problem is LinkProblem.DNS
@@ -477,6 +479,7 @@ def test_a_refused_port_is_told(server: RawServer, station: Station) -> None:
 def test_every_address_of_a_name_is_tried(
     server: RawServer, station: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Fault F10"""
     real = socket.getaddrinfo
 
     def two_addresses(host: str, port: int, **options: Any) -> list[Any]:

@@ -259,7 +259,7 @@ WRONG: dict[str, Callable[[], Issued]] = {
 def test_a_false_csms_is_refused_and_the_right_one_hears_of_it_once(
     name: str, trusting: Sim, csms: BenchCsmsThread, context: Callable[..., ssl.SSLContext]
 ) -> None:
-    """A00.FR.309 to A00.FR.311"""
+    """Fault F11; A00.FR.309 to A00.FR.311"""
     trusting.start()
     wait_for_boot(csms)
     change_server(csms, context(WRONG[name]()))

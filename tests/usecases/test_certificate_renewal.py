@@ -396,7 +396,7 @@ def test_old_and_new_take_turns_while_no_profile_connects(station: VirtualStatio
 def test_a_new_certificate_that_does_not_work_is_discarded_and_told(
     station: VirtualStation,
 ) -> None:
-    """A02.FR.10, A02.FR.29, A03.FR.25"""
+    """Fault F29; A02.FR.10, A02.FR.29, A03.FR.25"""
     events = told(station)
     old = renew(station)
     old_key = key_of(station)

@@ -283,7 +283,7 @@ def test_with_the_check_a_strange_root_is_rejected() -> None:
 
 
 def test_a_signed_successor_is_tried_while_the_old_root_is_kept() -> None:
-    """M05.FR.09, M05.FR.12, M05.FR.13, M05.FR.14"""
+    """Fault F29; M05.FR.09, M05.FR.12, M05.FR.13, M05.FR.14"""
     station = VirtualStation(variables=CHECKED).boot()
     trust = station.station.certificate_renewal
     successor = Authority("Successor", ROOT)

@@ -1,6 +1,7 @@
 """The connection to the CSMS: network slots (B09, B10), security profiles (A05), reconnecting."""
 
 import random
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -208,7 +209,7 @@ def test_the_installer_wins_when_he_has_changed_his_mind() -> None:
     assert why(prefer(station, 2))[0] == "Accepted"
     station.restart()
     assert where(station) == THERE
-    station.network = type(station.network)(url=ELSEWHERE)
+    station.network = type(station.network)(url=ELSEWHERE, security_profile=1)
     station.restart()
     assert where(station) == ELSEWHERE
     assert comm(station, "NetworkConfigurationPriority") == "1,2"
@@ -422,7 +423,7 @@ def test_after_a_successful_upgrade_the_weaker_profiles_are_gone_for_good() -> N
 
 
 def test_an_upgrade_that_fails_leaves_everything_as_it_was() -> None:
-    """F30; A05.FR.06: only after success."""
+    """Fault F30; A05.FR.06: only after success."""
     station = quick()
     trust(station)
     station.csms.at(SECURE, root=OTHER_ROOT.pem)
@@ -436,6 +437,62 @@ def test_an_upgrade_that_fails_leaves_everything_as_it_was() -> None:
     assert comm(station, "NetworkConfigurationPriority") == "2,1"
     sent = [event["type"] for event in station.csms.of("SecurityEventNotification")]
     assert sent.count("InvalidCsmsCertificate") == 1
+
+
+@pytest.mark.parametrize("what", ["reachable", "tls", "problem"])
+def test_a_higher_profile_that_fails_gives_way_to_the_one_before(what: str) -> None:
+    """Fault F30: from 2 to 3; the new CSMS is dead, refuses our certificate, speaks no OCPP."""
+    station = upgraded()
+    renew(station)
+    broken = {
+        "reachable": False,
+        "tls": TlsRefusal.CLIENT_CERTIFICATE_REFUSED,
+        "problem": LinkProblem.SUBPROTOCOL,
+    }
+    station.csms.at(SAFER, **{what: broken[what]})
+    fill(station, 3, SAFER, 3)
+    prefer(station, 3, 2)
+    tried = len(station.csms.targets)
+    station.restart()
+    station.advance(2 * 2 + 2)  # two attempts, two seconds apart, and the next slot
+    assert urls(station, tried) == [SAFER, SAFER, SECURE]
+    assert where(station) == SECURE
+    assert station.variable("SecurityCtrlr", "SecurityProfile") == "2"
+
+
+def test_a_csms_that_speaks_another_subprotocol_has_failed_and_the_next_slot_has_its_turn() -> None:
+    """Fault F12"""
+    station = quick()
+    fill(station, 2)
+    prefer(station, 1, 2)
+    station.csms.at(HERE, problem=LinkProblem.SUBPROTOCOL)
+    tried = len(station.csms.targets)
+    station.csms.cut()
+    station.advance(20)
+    assert urls(station, tried) == [HERE, HERE, THERE]
+    assert where(station) == THERE
+
+
+def test_a_certificate_of_the_csms_that_expires_while_connected_ends_nothing() -> None:
+    """Fault F29, docs/design/0007: dates count when a connection is made."""
+    station = upgraded()
+    station.csms.at(SECURE, not_after=station.utc + timedelta(hours=1))
+    station.csms.cut()
+    station.advance(30)
+    assert where(station) == SECURE
+    tried = len(station.csms.targets)
+    station.csms.take()
+    station.advance(2 * 86400)
+    assert len(station.csms.targets) == tried
+
+    station.csms.cut()
+    station.advance(600)
+    assert len(station.csms.targets) > tried + 10
+    station.csms.at(SECURE, not_after=station.utc + timedelta(days=90))
+    station.advance(30)
+    assert where(station) == SECURE
+    sent = [event["type"] for event in station.csms.of("SecurityEventNotification")]
+    assert sent == ["InvalidCsmsCertificate"]
 
 
 def test_a_weaker_profile_is_refused() -> None:
@@ -491,7 +548,7 @@ def test_a_downgrade_that_is_no_longer_allowed_does_not_take_place() -> None:
 def test_only_the_installer_can_lower_the_profile_to_one() -> None:
     """A00.FR.005: not via OCPP."""
     station = upgraded()
-    station.network = type(station.network)(url=ELSEWHERE)
+    station.network = type(station.network)(url=ELSEWHERE, security_profile=1)
     station.restart()
     assert where(station) == ELSEWHERE
     assert station.variable("SecurityCtrlr", "SecurityProfile") == "1"

@@ -73,7 +73,7 @@ def test_no_two_stations_come_back_at_the_same_moment() -> None:
 
 @pytest.mark.parametrize("problem", [LinkProblem.RESET, LinkProblem.CLOSED])
 def test_a_reconnect_is_no_boot(problem: LinkProblem) -> None:
-    """Part 4, section 5.3; B10.FR.10"""
+    """Faults F1 and F2; Part 4, section 5.3; B10.FR.10"""
     station = VirtualStation().boot()
     station.csms.cut(problem)
     station.advance(40)
@@ -115,6 +115,7 @@ def test_a_link_that_flaps_is_not_hammered_and_the_car_does_not_notice() -> None
 
 
 def test_a_half_open_connection_is_found_by_a_ping() -> None:
+    """Fault F3"""
     station = VirtualStation(
         variables={**BACK_OFF, "OCPPCommCtrlr.WebSocketPingInterval": "20"}
     ).boot()
@@ -125,6 +126,32 @@ def test_a_half_open_connection_is_found_by_a_ping() -> None:
     found_s = station.csms.attempts[tried] - began - 4.0
     assert found_s <= 20.0 + 10.0 + 1.0
     assert station.csms.connected
+
+
+def test_an_idle_connection_is_kept_open_as_shipped_and_missed_when_its_mapping_is_gone() -> None:
+    """Fault F4: routers forget a connection that is idle for 120 s."""
+    station = VirtualStation().boot()
+    station.advance(600)
+    tried = len(station.csms.attempts)
+    station.csms.go_silent()
+    station.advance(120)
+    assert len(station.csms.attempts) > tried, "it was heard of at least once in 120 s"
+    assert station.csms.connected
+
+
+def test_a_round_trip_of_two_seconds_is_no_fault() -> None:
+    """Fault F5"""
+    station = charging()
+    station.csms.latency_s = (0.8, 1.2)
+    tried = len(station.csms.attempts)
+    station.advance(3600)
+    station.sim.token(CARD, evse=1)
+    station.advance(30)
+    assert len(station.csms.attempts) == tried
+    assert station.csms.events()[-1]["eventType"] == "Ended"
+    assert_in_order(station)
+    numbers = [event["seqNo"] for event in station.csms.events()]
+    assert len(numbers) == len(set(numbers)), "nothing was sent twice"
 
 
 def test_a_link_that_answers_pings_is_left_alone() -> None:
@@ -138,7 +165,7 @@ def test_a_link_that_answers_pings_is_left_alone() -> None:
 
 
 def test_an_event_without_answer_is_sent_as_often_and_as_far_apart_as_configured() -> None:
-    """E13.FR.01 to E13.FR.04"""
+    """Fault F13; E13.FR.01 to E13.FR.04"""
     station = charging(variables=RETRIES)
     station.csms.answers["TransactionEvent"] = None
     mark = len(station.csms.frames)
@@ -155,7 +182,7 @@ def test_an_event_without_answer_is_sent_as_often_and_as_far_apart_as_configured
 
 
 def test_a_refused_event_is_tried_again_and_then_given_up() -> None:
-    """E13: a CALLERROR is an attempt."""
+    """Fault F15; E13: a CALLERROR is an attempt."""
     station = charging(variables=RETRIES)
     station.csms.answers["TransactionEvent"] = Refusal("InternalError")
     mark = len(station.csms.frames)
@@ -184,6 +211,7 @@ def test_other_messages_flow_while_events_wait_for_a_retry() -> None:
 
 
 def test_a_given_up_event_holds_up_none_behind_it() -> None:
+    """Fault F15"""
     station = charging(variables=RETRIES)
 
     def refuse_suspended(event: dict[str, Any]) -> Any:
@@ -215,6 +243,7 @@ def test_a_lost_connection_is_no_attempt() -> None:
 
 
 def test_an_answer_that_comes_too_late_is_ignored() -> None:
+    """Fault F13"""
     station = charging(variables=RETRIES)
     station.csms.answers["TransactionEvent"] = None
     mark = len(station.csms.frames)
@@ -229,6 +258,7 @@ def test_an_answer_that_comes_too_late_is_ignored() -> None:
 
 
 def test_answers_to_no_call_at_all_are_ignored() -> None:
+    """Fault F16"""
     station = charging()
     for text in ('[3,"who",{}]', '[4,"who","GenericError","",{}]', '[3,"who"]'):
         station.csms.send_text(text)
@@ -248,6 +278,7 @@ def test_calls_are_answered_while_a_call_of_our_own_is_open() -> None:
 
 
 def test_many_calls_at_once_are_all_answered_in_order() -> None:
+    """Fault F16"""
     station = VirtualStation().boot()
     asked = [station.csms.send_call("GetTransactionStatus", {}) for _ in range(50)]
     station.advance(1)
@@ -267,7 +298,7 @@ def repeat(station: VirtualStation, payload: dict[str, Any]) -> None:
 
 
 def test_a_repeated_call_has_one_effect_and_the_same_answer_again() -> None:
-    """Erratum 4.6 lets a retry reuse its message id."""
+    """Fault F16; erratum 4.6 lets a retry reuse its message id."""
     station = VirtualStation().boot()
     station.sim.plug(1)
     station.advance(2)

@@ -97,6 +97,7 @@ def started_offline(**options: Any) -> tuple[VirtualStation, datetime]:
 
 
 def test_what_happened_before_the_time_was_known_is_dated_right() -> None:
+    """Fault F17"""
     station, began = started_offline()
     station.csms.go_online()
     station.advance(120)
@@ -180,9 +181,19 @@ def test_the_way_of_an_answer_does_not_pull_at_the_clock() -> None:
 
 
 @pytest.mark.parametrize(
-    "step", [timedelta(hours=1), timedelta(hours=-1), timedelta(days=1), timedelta(days=-20000)]
+    "step",
+    [
+        timedelta(hours=1),
+        timedelta(hours=-1),
+        timedelta(days=1),
+        timedelta(days=-1),
+        timedelta(days=-20000),
+        timedelta(days=29000),
+    ],
+    ids=str,
 )
 def test_a_step_of_the_clock_repeats_and_drops_no_sample(step: timedelta) -> None:
+    """Fault F18: to 1972 and to 2106 too"""
     station = VirtualStation(evses=1, variables={"SampledDataCtrlr.TxUpdatedInterval": "60"}).boot()
     station.sim.plug(1)
     station.advance(3)
@@ -208,6 +219,7 @@ def test_a_step_of_the_clock_repeats_and_drops_no_sample(step: timedelta) -> Non
 
 
 def test_a_step_of_the_clock_does_not_move_a_timeout() -> None:
+    """Fault F18"""
     station = VirtualStation(
         variables={"TxCtrlr.EVConnectionTimeOut": "30", "TxCtrlr.TxStartPoint": "Authorized"}
     ).boot()
