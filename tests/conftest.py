@@ -3,6 +3,11 @@
 import os
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("suite", deadline=None)
+"""How long an example takes says more of the machine than of the code."""
+settings.load_profile("suite")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -128,6 +128,7 @@ def test_a_connection_that_ends_in_the_middle_of_a_frame_is_made_anew(
     fault.ends_after = 9
     far.plug()
     wait_for_connection(csms, 2)
+    far.until(lambda state: state["link"]["state"] == "up")
     far.token()
     far.until(lambda state: state["evses"][0]["drawing"])
     far.token()
