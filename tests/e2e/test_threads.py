@@ -71,7 +71,7 @@ class ThreadedStation:
         self.reactor = Reactor(time.monotonic)
         config = StationConfig(
             station=StationSection(identity=IDENTITY, model="simulator"),
-            network=NetworkSection(url=csms_url),
+            network=NetworkSection(url=csms_url, security_profile=1),
             password=Secret(PASSWORD),
             presets=tuple(map(preset_from_key, QUICK, QUICK.values())),
         )

@@ -147,6 +147,7 @@ def peak(moments: list[float]) -> int:
 
 
 def test_after_a_restart_of_the_csms_a_thousand_stations_come_back_evenly() -> None:
+    """Fault F7"""
     moments = sorted(moment for tried in herd(5.0) for moment in tried)
     assert len(moments) == STATIONS
     mean = STATIONS / (moments[-1] - moments[0])

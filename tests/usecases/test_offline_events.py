@@ -127,7 +127,29 @@ def test_a_day_offline_is_told_afterwards_in_order_and_whole() -> None:
     assert_energy_conserved(station, {1: 0.0, 2: 0.0})
 
 
+def test_a_month_offline_is_survived_and_told() -> None:
+    """Fault F6: a car comes each day; the station never stops trying."""
+    station = VirtualStation(evses=1).boot()
+    station.csms.go_offline()
+    tried = len(station.csms.attempts)
+    for _ in range(30):
+        station.sim.plug(1)
+        station.advance(3)
+        station.sim.button(1, "start")
+        station.advance(1800)
+        station.sim.unplug(1)
+        station.advance(86400 - 1803)
+    assert len(station.csms.attempts) - tried > 30 * 24 * 8
+    station.csms.go_online()
+    station.advance(1000)
+    assert queued(station) == 0
+    kinds = [event["eventType"] for event in station.csms.events()]
+    assert (kinds.count("Started"), kinds.count("Ended")) == (30, 30)
+    assert_in_order(station)
+
+
 def test_a_restart_in_a_day_offline_loses_nothing_of_it() -> None:
+    """Fault F6"""
     station = charging(variables={**BACK_OFF, **OFTEN})
     station.csms.go_offline()
     for power_cut in (False, True, False):
