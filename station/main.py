@@ -173,6 +173,7 @@ class Station:
             variables=self.variables,
             events=self.events,
             link=self.ports.link,
+            metrics=self.metrics,
         )
         self.outbox.on_fetched = session.pump
         return session

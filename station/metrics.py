@@ -1,5 +1,7 @@
 """Counters from day one: how late the core runs, how long commits take, what was contained."""
 
+from typing import Any
+
 from msgspec import Struct, field
 
 
@@ -33,10 +35,21 @@ class Metrics(Struct):
     """How late timers are served."""
     commit: Peak = field(default_factory=Peak)
     """From the end of a turn until its unit is durable."""
+    inbox_peak: int = 0
+    """The most that ever waited for the core."""
+    lane_busy_s: float = 0.0
+    """For how long the slowest job of the lanes and the store has run, at the last look."""
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    """Of OCPP frames, before compression."""
 
-    def told(self) -> dict[str, dict[str, float]]:
+    def told(self) -> dict[str, Any]:
         return {
             "turn": self.turn.told(),
             "lag": self.lag.told(),
             "commit": self.commit.told(),
+            "inbox_peak": self.inbox_peak,
+            "lane_busy_s": round(self.lane_busy_s, 3),
+            "bytes_sent": self.bytes_sent,
+            "bytes_received": self.bytes_received,
         }

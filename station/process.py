@@ -75,7 +75,7 @@ class Process:
         around = self._surroundings()
         self._around = around
         database = Database(state_dir / DATABASE)
-        backend = ThreadStore(database, self._reactor.post, time.monotonic)
+        backend = self._backend = ThreadStore(database, self._reactor.post, time.monotonic)
         env = Env(
             monotonic=time.monotonic,
             utc=lambda: datetime.now(UTC),
@@ -94,7 +94,7 @@ class Process:
             access=_access(config),
         )
         self.station = Station(config, env, ports, self._reactor)
-        self._view = _View(self.station, self._reactor)
+        self._view = _View(self.station, self._reactor, self._lane_busy_s)
         self._web: Callable[[], None] | None = None
 
     def run(self) -> Ending:
@@ -173,6 +173,12 @@ class Process:
         if self._around.controls is not None:
             print(f"simulator API on {result}", flush=True)
 
+    def _lane_busy_s(self) -> float:
+        """For how long the slowest present job of the lanes and the store has run."""
+        since = self._backend.busy_since
+        store_s = 0.0 if since is None else time.monotonic() - since
+        return max(store_s, self._lanes.oldest_busy_s())
+
     def _pet(self) -> None:
         """From the core, after a whole cycle: the service manager sees that it lives."""
         self._watchdog.pet(self._around.board.alive_at())
@@ -188,8 +194,10 @@ class Process:
 class _View:
     """Implements StationView: the core publishes a snapshot after turns, threads read it."""
 
-    def __init__(self, station: Station, reactor: Reactor) -> None:
-        self._station, self._reactor = station, reactor
+    def __init__(
+        self, station: Station, reactor: Reactor, lane_busy_s: Callable[[], float]
+    ) -> None:
+        self._station, self._reactor, self._lane_busy_s = station, reactor, lane_busy_s
         self._snapshot = station.snapshot()
         self._due = False
         self._wanted = False
@@ -209,6 +217,7 @@ class _View:
     def on_turn(self, source: str, late_s: float, took_s: float) -> None:
         metrics = self._station.metrics
         metrics.turn.add(took_s)
+        metrics.inbox_peak = max(metrics.inbox_peak, self._reactor.inbox_depth)
         if late_s > 0.0:
             metrics.lag.add(late_s)
         if self._wanted and not self._due and source != "snapshot":
@@ -217,6 +226,7 @@ class _View:
 
     def _publish(self) -> None:
         self._due = False
+        self._station.metrics.lane_busy_s = self._lane_busy_s()
         self._snapshot = self._station.snapshot()
 
 

@@ -18,6 +18,7 @@ from station.events import (
     SecurityHappened,
 )
 from station.link import FrameIn, Link
+from station.metrics import Metrics
 from station.ocpp import codec, frames, signed
 from station.ocpp.errors import ErrorCode, RpcError
 from station.ocpp.registration import Input, Registration, may_send, next_state
@@ -61,7 +62,9 @@ class CsmsSession:
         variables: DeviceModel,
         events: EventBus,
         link: Link,
+        metrics: Metrics,
     ) -> None:
+        self._metrics = metrics
         self._reactor, self._clock, self._new_id, self._store = reactor, clock, new_id, store
         self._variables, self._events, self._link, self._outbox = variables, events, link, outbox
         variables.declare(MESSAGE_TIMEOUT)
@@ -208,6 +211,7 @@ class CsmsSession:
         if fact.generation != self._generation:
             return
         self.last_heard_at = self._reactor.now()
+        self._metrics.bytes_received += len(fact.text)
         self._store.after_commit(self._link.handled, fact.generation)
         message = frames.parse(fact.text)
         if isinstance(message, frames.Call):
@@ -274,7 +278,9 @@ class CsmsSession:
         message_id = self._new_id()  # never reused, not even on a retry
         payload = outgoing.render()
         self._scheduler.sent(outgoing, message_id)
-        self._link.send(self._generation, frames.call(message_id, outgoing.action, payload))
+        text = frames.call(message_id, outgoing.action, payload)
+        self._metrics.bytes_sent += len(text)
+        self._link.send(self._generation, text)
         self._last_sent_at = now
         self._timeout = self._reactor.call_later(
             self.message_timeout_s, self._timed_out, source="csms"
@@ -381,6 +387,7 @@ class CsmsSession:
     def _send_text(self, generation: int | None, text: str) -> None:
         """Over the connection on which it was asked for, or not at all."""
         if generation is not None and generation == self._generation:
+            self._metrics.bytes_sent += len(text)
             self._link.send(generation, text)
 
     def _check_flushed(self) -> None:
