@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from station.bench.virtual import VirtualStation
 from station.blocks.connection.profiles import SECURITY_PROFILE
+from station.clock import BUILD_TIME
 from station.link import LinkProblem, TlsRefusal
 from tests.authority import Authority
 from tests.usecases.test_durability import KillSwitch, MortalStation
@@ -493,6 +494,26 @@ def test_a_certificate_of_the_csms_that_expires_while_connected_ends_nothing() -
     assert where(station) == SECURE
     sent = [event["type"] for event in station.csms.of("SecurityEventNotification")]
     assert sent == ["InvalidCsmsCertificate"]
+
+
+def test_an_expired_csms_that_told_the_time_is_left_and_the_event_is_told_once() -> None:
+    """docs/design/0007; A00.FR.413, A00.FR.414"""
+    station = VirtualStation(
+        url=SECURE,
+        security_profile=2,
+        variables=QUICK,
+        begin=BUILD_TIME + timedelta(days=365),
+        clock_error_s=-1.8e9,
+        start=False,
+    )
+    station.csms.at(SECURE, not_after=station.utc - timedelta(minutes=1))
+    station.power_up()
+    station.advance(60)
+    assert not station.csms.connected
+    station.csms.at(SECURE, not_after=station.utc + timedelta(days=90))
+    station.advance(10)
+    assert where(station) == SECURE
+    assert [line.split()[0] for line in told(station)].count("InvalidCsmsCertificate") == 1
 
 
 def test_a_weaker_profile_is_refused() -> None:

@@ -83,7 +83,7 @@ class Connection:
         variables = context.variables
         self.profiles = Profiles(context, takes_access=access is not None)
         self.credentials = Credentials(context, self._password_changed)
-        self._tls = Tls(context, self._begin_anew)
+        self._tls = Tls(context, self._leave_false_csms)
         self._access = Access(context, access)
         self._back_off = BackOff(variables, context.rng.random)
         self._pings = Pings(
@@ -144,6 +144,11 @@ class Connection:
     def _begin_anew(self) -> None:
         """Reconnect with what has changed, once the answer that told of it is on its way."""
         self._context.store.after_commit(self._post, self._close_and_dial)
+
+    def _leave_false_csms(self, event: str) -> None:
+        """The event was told; the series of failures that begins now need not tell it again."""
+        self._told.add(event)
+        self._begin_anew()
 
     def _post(self, job: Callable[[], Any]) -> None:
         self._context.reactor.post(job, source="connection")

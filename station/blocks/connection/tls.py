@@ -47,7 +47,7 @@ LAST_TIME = Table("last_time", LastTimeRow, lambda row: row.name)
 class Tls:
     """Settings for the next attempt, and the peer of the present one."""
 
-    def __init__(self, context: Context, on_invalid: Callable[[], Any]) -> None:
+    def __init__(self, context: Context, on_invalid: Callable[[str], Any]) -> None:
         self._context, self._on_invalid = context, on_invalid
         self._peer: TlsPeer | None = None
         self._doubts_clock = False
@@ -118,5 +118,6 @@ class Tls:
         log.warning("the certificate of %s is not valid now; the connection ends", peer.subject)
         self._peer = None
         detail = f"{peer.subject}: valid {peer.not_before:%Y-%m-%d} to {peer.not_after:%Y-%m-%d}"
-        self._context.events.publish(SecurityHappened("InvalidCsmsCertificate", detail))
-        self._on_invalid()
+        event = EVENTS[TlsRefusal.INVALID_CSMS_CERTIFICATE]
+        self._context.events.publish(SecurityHappened(event, detail))
+        self._on_invalid(event)
