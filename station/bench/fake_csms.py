@@ -131,10 +131,10 @@ class FakeCsms:
         if self._port is not None:
             self._port.drop(problem)
 
-    def close(self, code: int) -> None:
+    def close(self, code: int, reason: str = "") -> None:
         """The CSMS closes the connection with that close code."""
         if self._port is not None:
-            self._port.drop(LinkProblem.CLOSED, f"close frame {code}", code)
+            self._port.drop(LinkProblem.CLOSED, f"close frame {code} {reason}".rstrip(), code)
 
     def receive_the_last(self) -> None:
         """The process at the other end dies: what it had sent by then still arrives."""

@@ -173,7 +173,11 @@ class Dial:
         self.stage = LinkStage.TCP
         failures: list[OSError] = []
         for index, (family, kind, proto, _, sockaddr) in enumerate(found):
-            sock = socket.socket(family, kind, proto)
+            try:
+                sock = socket.socket(family, kind, proto)
+            except OSError as error:  # the resolver knows IPv6 addresses, the kernel no IPv6
+                failures.append(error)
+                continue
             try:
                 sock.settimeout(self._remaining_s() / (len(found) - index + 1))
                 self._track(sock)

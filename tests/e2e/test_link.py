@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from station.link import FrameIn, LinkDown, LinkProblem, LinkTarget, LinkUp, PongIn
+from station.link import FrameIn, LinkDown, LinkProblem, LinkStage, LinkTarget, LinkUp, PongIn
 from tests.e2e.link_user import WAIT_S, Station
 from tests.e2e.raw_server import (
     BINARY,
@@ -490,6 +490,81 @@ def test_every_address_of_a_name_is_tried(
     station.open(f"ws://csms.example:{server.port}/CS001")
     assert server.accept_upgraded().header("Host") == f"csms.example:{server.port}"
     assert station.next(LinkUp).address == "127.0.0.1"
+
+
+NO_SUCH_FAMILY = 250
+"""What AF_INET6 is to a kernel without IPv6."""
+
+
+@pytest.mark.parametrize(
+    ("family", "first"),
+    [
+        (socket.AF_INET6, "::1"),  # refused: nobody listens there
+        (socket.AF_INET6, "ff01::1"),  # no route: there is none to a multicast address over TCP
+        (NO_SUCH_FAMILY, "2001:db8::1"),
+    ],
+    ids=["refused", "no route", "no IPv6"],
+)
+def test_an_ipv6_address_that_leads_nowhere_costs_only_itself(
+    server: RawServer, station: Station, monkeypatch: pytest.MonkeyPatch, family: int, first: str
+) -> None:
+    """Fault F10"""
+    real = socket.getaddrinfo
+
+    def both_families(host: str, port: int, **options: Any) -> list[Any]:
+        assert host == "csms.example"
+        nowhere = (family, socket.SOCK_STREAM, 0, "", (first, port, 0, 0))
+        return [nowhere, *real("127.0.0.1", port, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both_families)
+    station.open(f"ws://csms.example:{server.port}/CS001")
+    server.accept_upgraded()
+    assert station.next(LinkUp).address == "127.0.0.1"
+
+
+def test_a_host_without_any_way_to_it_is_unreachable(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault F10"""
+
+    def no_way(host: str, port: int, **_: Any) -> list[Any]:
+        families = (NO_SUCH_FAMILY, socket.AF_INET6)
+        return [(each, socket.SOCK_STREAM, 0, "", ("ff01::1", port, 0, 0)) for each in families]
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_way)
+    station.open("ws://csms.example:9/CS001")
+    down = station.next(LinkDown)
+    assert (down.problem, down.stage) == (LinkProblem.UNREACHABLE, LinkStage.TCP)
+    assert "csms.example:9" in down.detail
+
+
+def test_a_resolver_that_hangs_ends_the_attempt_at_its_deadline_and_the_next_one_works(
+    server: RawServer, station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault F10"""
+    real = socket.getaddrinfo
+    asked, let_go, gone = threading.Event(), threading.Event(), threading.Event()
+
+    def hang(host: str, port: int, **options: Any) -> list[Any]:
+        if host != "csms.example":
+            return real(host, port, **options)
+        asked.set()
+        assert let_go.wait(WAIT_S)
+        gone.set()
+        return real("127.0.0.1", port, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    try:
+        station.open(f"ws://csms.example:{server.port}/CS001", deadline_s=0.15)
+        assert asked.wait(WAIT_S)
+        down = station.next(LinkDown)
+        assert (down.problem, down.stage) == (LinkProblem.TIMEOUT, LinkStage.NAME)
+        peer = station.connect(server)  # while the first attempt still waits for its resolver
+    finally:
+        let_go.set()
+    assert gone.wait(WAIT_S)
+    assert station.hears_nothing_before(peer)  # whatever it says now is too late
+    assert server.has_no_caller()
 
 
 def test_a_failure_of_the_link_itself_ends_the_connection_and_not_the_link(

@@ -12,6 +12,7 @@ from station.bench.virtual import VirtualStation
 from station.rules import IDENTITY_CHARACTERS, MAX_IDENTITY, check_identity
 from tests.authority import Authority
 from tests.unit.test_signed import sign
+from tests.usecases.accounting import assert_in_order
 from tests.usecases.linking import BACK_OFF, CARD, RETRIES, charging, sent
 from tests.usecases.test_connection import HERE, told
 
@@ -75,6 +76,38 @@ def test_whatever_the_close_code_the_station_comes_back_after_the_shortest_wait(
     assert station.csms.attempts[tried] - began == pytest.approx(MIN_WAIT_S, abs=0.05)
     assert station.csms.of("BootNotification") == []
     assert station.station.connection.findings["1"].down.close_code == code
+
+
+@pytest.mark.parametrize("code", [1008, 1012])
+def test_a_connection_closed_for_a_second_socket_with_its_id_is_replaced_by_one_more(
+    code: int,
+) -> None:
+    """Fault F16: the CSMS keeps one socket for each identity, and it is not this one."""
+    station = charging(variables={**BACK_OFF, **RETRIES})
+    station.csms.answers["TransactionEvent"] = None
+    mark = len(station.csms.frames)
+    station.sim.ev(1, "B")
+    station.advance(1)
+    tried, began = len(station.csms.attempts), station.reactor.at
+    station.csms.close(code, "another connection with this identity")
+    station.sim.token(CARD, evse=1)
+    del station.csms.answers["TransactionEvent"]
+    station.advance(10)
+    assert station.csms.connected
+    (came_back,) = station.csms.attempts[tried:]
+    assert came_back - began == pytest.approx(MIN_WAIT_S, abs=0.05)
+    down = station.station.connection.findings["1"].down
+    assert (down.close_code, down.detail.split(" ", 3)[3]) == (
+        code,
+        "another connection with this identity",
+    )
+    first, again, *_ = sent(station, "TransactionEvent", mark)
+    assert first[2] == {**again[2], "offline": first[2].get("offline", False)}
+    assert station.csms.of("BootNotification") == []
+    station.sim.unplug(1)
+    station.advance(20)
+    assert station.csms.events()[-1]["eventType"] == "Ended"
+    assert_in_order(station)
 
 
 STATUSES = (200, 301, 400, 401, 403, 404, 426, 429, 500, 502, 503)
@@ -389,6 +422,40 @@ def test_a_late_answer_and_one_to_nothing_are_in_the_log(caplog: pytest.LogCaptu
     station.csms.send_text('[4,"nobody","GenericError","",{}]')
     station.settle()
     assert caplog.text.count("came late or to no call") == 2
+    assert "InvalidMessages" not in kinds(station)
+
+
+def test_answers_out_of_order_and_to_calls_long_answered_count_for_none(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Fault F16"""
+    station = charging(variables=RETRIES)
+    refused = {"idTokenInfo": {"status": "Invalid"}}
+    (*_, (_, answered, _)) = sent(station, "TransactionEvent")
+    station.csms.answers["TransactionEvent"] = None
+    mark = len(station.csms.frames)
+    station.sim.ev(1, "B")
+    station.advance(10)  # 5 s without an answer, 4 s pause
+    (_, timed_out, _), (_, in_flight, event) = sent(station, "TransactionEvent", mark)
+    del station.csms.answers["TransactionEvent"]
+    caplog.clear()
+    for stray in (answered, "nobody"):
+        station.csms.send_text(orjson.dumps([3, stray, refused]).decode())
+    station.settle()
+    assert station.station.outbox.undelivered == 0
+    assert station.station.outbox.transaction_rows == 1, "none of them was its answer"
+    for message_id, answer in ((in_flight, {}), (timed_out, refused), (in_flight, refused)):
+        station.csms.send_text(orjson.dumps([3, message_id, answer]).decode())
+    station.settle()
+    assert caplog.text.count("came late or to no call") == 4
+    assert station.station.outbox.transaction_rows == 0
+    assert station.station.transactions.grants.of(1) is not None
+
+    station.sim.ev(1, "C")
+    station.advance(10)
+    again = [each for _, _, each in sent(station, "TransactionEvent", mark)[2:]]
+    assert [each["seqNo"] for each in again] == [event["seqNo"] + 1]
+    assert station.station.outbox.transaction_rows == 0
     assert "InvalidMessages" not in kinds(station)
 
 
