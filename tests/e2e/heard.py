@@ -1,6 +1,7 @@
 """What the bench CSMS heard of the station under test, and whether it adds up."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
 from station.bench.csms import BenchCsms
@@ -63,7 +64,7 @@ def assert_complete(record: TransactionRecord) -> None:
     assert record.complete, record.summary()
     assert record.late == [], record.summary()
     in_order = [record.events[number] for number in range(len(record.events))]
-    times = [event["timestamp"] for event in in_order]
+    times = [datetime.fromisoformat(event["timestamp"]) for event in in_order]
     assert times == sorted(times), times
     readings = [energy_wh(event) for event in in_order]
     told = [reading for reading in readings if reading is not None]

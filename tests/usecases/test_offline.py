@@ -1,6 +1,7 @@
 """E04, E08, E11, E12: charges that begin, end or happen wholly while there is no link."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 
@@ -114,7 +115,7 @@ def test_charge_that_happens_wholly_offline_is_told_from_begin_to_end(
         assert numbers(events) == list(range(len(events)))
         assert events[0]["eventType"] == "Started"
         assert events[-1]["eventType"] == "Ended"
-    times = [event["timestamp"] for event in queued]
+    times = [datetime.fromisoformat(event["timestamp"]) for event in queued]
     assert times == sorted(times)
 
 
