@@ -10,7 +10,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from hal.api import FAULTS, FaultName, Severity
+from hal.api import FaultName
 from station.ocpp.messages.transactions import Reason
 
 
@@ -77,8 +77,3 @@ MEANINGS: dict[FaultName, FaultMeaning] = {
     ),
     FaultName.DEVICE_SILENT: FaultMeaning("Controller", "Problem", False, Consequence.NONE),
 }
-
-
-def blocks_start(name: FaultName) -> bool:
-    """Whether no new transaction may begin while the fault holds."""
-    return FAULTS[name].severity >= Severity.NO_NEW

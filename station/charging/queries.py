@@ -17,14 +17,18 @@ P = ParamSpec("P")
 A = TypeVar("A")
 
 
-class FirstAnswer(Generic[P, A]):
-    """Asks in order of registration; the first answer other than None counts."""
+class QueryPoint(Generic[P, A]):
+    """Keeps who answers, in order of registration."""
 
     def __init__(self) -> None:
         self._answerers: list[Callable[P, A | None]] = []
 
     def register(self, answerer: Callable[P, A | None]) -> None:
         self._answerers.append(answerer)
+
+
+class FirstAnswer(QueryPoint[P, A]):
+    """The first answer other than None counts."""
 
     def ask(self, *args: P.args, **kwargs: P.kwargs) -> A | None:
         for answerer in self._answerers:
@@ -34,14 +38,8 @@ class FirstAnswer(Generic[P, A]):
         return None
 
 
-class AllAnswers(Generic[P, A]):
-    """Asks everybody; the answers that are not None, in order of registration."""
-
-    def __init__(self) -> None:
-        self._answerers: list[Callable[P, A | None]] = []
-
-    def register(self, answerer: Callable[P, A | None]) -> None:
-        self._answerers.append(answerer)
+class AllAnswers(QueryPoint[P, A]):
+    """Everybody is asked; the answers that are not None."""
 
     def ask(self, *args: P.args, **kwargs: P.kwargs) -> list[A]:
         answers = [answerer(*args, **kwargs) for answerer in self._answerers]

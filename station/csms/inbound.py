@@ -49,7 +49,6 @@ class Inbound:
         self._seen: dict[str, tuple[int, str | None]] = {}
         self._chars = 0
         self._connection = 0
-        self.replays = 0
 
     def answer(self, request_type: type[Q], handler: Callable[[Q], Message | Pending[Any]]) -> None:
         self._handlers[request_type.action_name] = (request_type, handler)
@@ -130,7 +129,6 @@ class Inbound:
         if known == content and text is not None:
             self._send_answer(message_id, text)
             return
-        self.replays += 1
         log.warning("the CSMS used a message id again; refused")
         description = "still being handled"
         if known != content:

@@ -253,10 +253,6 @@ class CsmsSession:
         self._flushed = job
         self._store.after_commit(self._check_flushed)
 
-    @property
-    def inbound_replays(self) -> int:
-        return self._inbound.replays
-
     # -- sending
 
     def pump(self) -> None:
