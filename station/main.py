@@ -189,7 +189,6 @@ class Station:
             store=self.store,
             events=self.events,
             evses=self.evses,
-            queries=self.queries,
             new_id=self.env.new_id,
             policy=charging.policy(),
         )

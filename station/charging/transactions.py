@@ -15,7 +15,6 @@ from station.charging.evses import Evse, Evses
 from station.charging.flow import FlowTimes, phases_used
 from station.charging.grants import Grants
 from station.charging.policy import Policy
-from station.charging.queries import Queries
 from station.charging.rows import (
     IDLE,
     TRANSACTIONS,
@@ -62,12 +61,11 @@ class Transactions:
         store: Store,
         events: EventBus,
         evses: Evses,
-        queries: Queries,
         new_id: Callable[[], str],
         policy: Policy,
     ) -> None:
         self._reactor, self._clock, self._events, self._evses = reactor, clock, events, evses
-        self._queries, self._new_id, self._policy = queries, new_id, policy
+        self._new_id, self._policy = new_id, policy
         self.grants = Grants(reactor, clock, store, policy.connection_timeout_s)
         self.grants.on_timeout = self._connection_timeout
         self._rows = store.table(TRANSACTIONS)
