@@ -118,6 +118,8 @@ class EvseDescription(Struct, frozen=True):
     min_current_a: float = 6.0
     nominal_voltage_v: float = 230.0
     has_meter: bool = True
+    signs: bool = False
+    """The meter can sign what it measures (`Board.sign`)."""
     has_bay_sensor: bool = False
     allows_ventilation: bool = False
     """Pilot state D may charge (the room is ventilated)."""
@@ -192,11 +194,40 @@ class MeterReading(Struct, frozen=True):
     frequency_hz: float | None = None
     soc_percent: float | None = None
     """State of charge of the EV, where something can tell."""
-    signed: str | None = None
-    """The meter's own signed data set, byte for byte as it gave it."""
-    signing_method: str = ""
-    encoding_method: str = ""
-    public_key: str = ""
+    export_wh: int | None = None
+    energy_by_phase_wh: tuple[int, ...] = ()
+    """Imported energy per phase, L1 first; empty when the meter counts the total only."""
+    power_by_phase_w: tuple[float, ...] = ()
+    reactive_import_varh: int | None = None
+    reactive_export_varh: int | None = None
+    reactive_power_var: float | None = None
+    """Positive: inductive, imported."""
+    power_factor: float | None = None
+
+
+class SignMoment(StrEnum):
+    """What a signed data set is for; a meter may need to be told (OCMF: transaction flags)."""
+
+    BEGIN = "begin"
+    UPDATE = "update"
+    END = "end"
+
+
+class SignedReading(Struct, frozen=True):
+    """A data set that the meter itself has signed; it travels byte for byte."""
+
+    evse: int
+    at: float
+    """When the meter froze its register for it."""
+    energy_wh: int
+    """The import register that was signed."""
+    data: str
+    signing_method: str
+    """Of SignedMeterValueType, e.g. "ECDSA-secp256r1-SHA256"; may be empty (it is in the data)."""
+    encoding_method: str
+    """Of SignedMeterValueType, e.g. "OCMF"."""
+    public_key: str
+    """As SignedMeterValueType wants it: "oca:base16:asn1:" and the key."""
 
 
 class TokenPresented(Struct, frozen=True):
@@ -272,6 +303,20 @@ class Board(Protocol):
 
         Its `at` says how old it is; a meter that stopped answering keeps its last reading
         and raises METER_SILENT.
+        """
+        ...
+
+    def sign(
+        self,
+        evse: int,
+        moment: SignMoment,
+        identification: str,
+        on_result: Callable[[SignedReading | None], None],
+    ) -> None:
+        """Have the meter sign its register as it is now; takes up to seconds.
+
+        *identification* is who charges, as it may stand in the data set (may be empty).
+        *on_result* is called once, from any thread; None: the meter cannot, or did not in 10 s.
         """
         ...
 

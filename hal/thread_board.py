@@ -25,6 +25,8 @@ from hal.api import (
     MeterReading,
     PilotState,
     Power,
+    SignedReading,
+    SignMoment,
 )
 from hal.board import EvseUnit, Outputs, Step
 from hal.devices import EvseDevices, TokenReader
@@ -228,6 +230,15 @@ class ThreadBoard:
     def reading(self, evse: int) -> MeterReading | None:
         meter = self.units[evse].meter
         return None if meter is None else meter.reading
+
+    def sign(
+        self,
+        evse: int,  # noqa: ARG002 - no meter signs yet
+        moment: SignMoment,  # noqa: ARG002 - no meter signs yet
+        identification: str,  # noqa: ARG002 - no meter signs yet
+        on_result: Callable[[SignedReading | None], None],
+    ) -> None:
+        on_result(None)
 
     def command(
         self,

@@ -12,6 +12,12 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from hal.api import ButtonPressed, EvseReport, FaultName, TokenPresented
+from station.ocpp.messages.common import (
+    AuthorizationStatus,
+    IdTokenInfo,
+    IdTokenType,
+    MessageContent,
+)
 
 E = TypeVar("E")
 
@@ -129,6 +135,29 @@ class TokenShown(Struct, frozen=True):
 
 class ButtonShown(Struct, frozen=True):
     button: ButtonPressed
+
+
+class IdTokenInfoReceived(Struct, frozen=True):
+    """The CSMS has told the status of a token, in whatever message (C10.FR.01, C12.FR.06)."""
+
+    id_token: str
+    type: IdTokenType
+    info: IdTokenInfo
+
+
+class TokenAnswered(Struct, frozen=True):
+    """A token that a driver has shown was accepted or not; what a display tells about it."""
+
+    evse_id: int | None
+    """None: shown at the station's own reader, and no EVSE follows from it."""
+    accepted: bool
+    status: AuthorizationStatus | None
+    """None: nobody could be asked."""
+    language1: str = ""
+    """RFC 5646, e.g. "de-DE"; the driver's own, empty when unknown (C01.FR.08, C01.FR.09)."""
+    language2: str = ""
+    message: MessageContent | None = None
+    """The CSMS's personalMessage for this driver."""
 
 
 class EventBus:

@@ -26,6 +26,8 @@ from hal.api import (
     Power,
     ReaderDescription,
     Severity,
+    SignedReading,
+    SignMoment,
 )
 from hal.board import EvseUnit, Outputs
 from hal.interlock import NEVER, NO_TIME, SOFT_STOP_S
@@ -124,6 +126,15 @@ class SimBoard:
     def reading(self, evse: int) -> MeterReading | None:
         unit = self._units[evse]
         return unit.world.reading(self._monotonic()) if unit.description.has_meter else None
+
+    def sign(
+        self,
+        evse: int,  # noqa: ARG002 - no meter signs yet
+        moment: SignMoment,  # noqa: ARG002 - no meter signs yet
+        identification: str,  # noqa: ARG002 - no meter signs yet
+        on_result: Callable[[SignedReading | None], None],
+    ) -> None:
+        on_result(None)
 
     def command(
         self,

@@ -16,6 +16,8 @@ from hal.api import (
     CommandResult,
     EvseSetpoint,
     MeterReading,
+    SignedReading,
+    SignMoment,
 )
 from hal.board import EvseUnit
 from hal.sim.board import SimBoard
@@ -146,6 +148,15 @@ class SimBoardThread:
 
     def reading(self, evse: int) -> MeterReading | None:
         return self._board.reading(evse)
+
+    def sign(
+        self,
+        evse: int,
+        moment: SignMoment,
+        identification: str,
+        on_result: Callable[[SignedReading | None], None],
+    ) -> None:
+        self._alarm.post(lambda: self._board.sign(evse, moment, identification, on_result))
 
     def command(
         self,

@@ -22,7 +22,6 @@ from station.ocpp.messages.common import (
     Phase,
     ReadingContext,
     SampledValue,
-    SignedMeterValue,
     UnitOfMeasure,
 )
 from station.ocpp.messages.metering import MeterValuesRequest
@@ -387,7 +386,7 @@ def _values(
     match measurand:
         case Measurand.ENERGY_ACTIVE_IMPORT_REGISTER:
             # J02.FR.17: as the meter counts
-            found = [_value(reading.energy_wh, measurand, context, signed=_signed(reading))]
+            found = [_value(reading.energy_wh, measurand, context)]
         case Measurand.POWER_ACTIVE_IMPORT:
             found = [_value(reading.power_w, measurand, context)]
         case Measurand.CURRENT_IMPORT:
@@ -425,8 +424,6 @@ def _value(
     measurand: Measurand,
     context: ReadingContext,
     phase: Phase | UnsetType = UNSET,
-    *,
-    signed: SignedMeterValue | UnsetType = UNSET,
 ) -> SampledValue:
     return SampledValue(
         value=round(value, 3),
@@ -434,18 +431,6 @@ def _value(
         context=context,
         phase=phase,
         unit_of_measure=UNITS[measurand],
-        signed_meter_value=signed,
-    )
-
-
-def _signed(reading: MeterReading) -> SignedMeterValue | UnsetType:
-    if reading.signed is None:
-        return UNSET
-    return SignedMeterValue(
-        signed_meter_data=reading.signed,
-        signing_method=reading.signing_method,
-        encoding_method=reading.encoding_method,
-        public_key=reading.public_key,
     )
 
 

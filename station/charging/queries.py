@@ -11,7 +11,7 @@ from typing import Generic, ParamSpec, Protocol, TypeVar
 from msgspec import Struct
 
 from station.charging.rows import TokenRow
-from station.ocpp.messages.common import IdToken, MeterValue
+from station.ocpp.messages.common import IdToken, IdTokenInfo, MeterValue
 
 P = ParamSpec("P")
 A = TypeVar("A")
@@ -81,6 +81,18 @@ class Refusal(Struct, frozen=True):
     text: str
 
 
+class KnownToken(Struct, frozen=True):
+    """What the station itself knows of a token: from the local list, or else from the cache."""
+
+    info: IdTokenInfo
+    valid: bool
+    """Accepted, and not expired."""
+    recheck: bool
+    """Not valid here, but the CSMS may be asked (DisablePostAuthorize is false)."""
+    listed: bool
+    """From the local authorisation list; else from the cache."""
+
+
 class Queries:
     """Every query point of the station."""
 
@@ -103,4 +115,6 @@ class Queries:
         """Whom the connection may trust, and what it presents."""
         self.last_root_needed: FirstAnswer[[], bool] = FirstAnswer()
         """True while a network slot with TLS is configured: the last CSMS root must stay."""
+        self.known_token: FirstAnswer[[TokenRow], KnownToken] = FirstAnswer()
+        """Local list first, then cache (C13.FR.01, C14.FR.01); None: unknown, or both are off."""
         self.meter: TransactionMeter | None = None
