@@ -187,3 +187,21 @@ def test_ids_are_listed_by_block() -> None:
     assert by_block(["TC_A_01_CS", "TC_A_02_CS", "TC_B_01_CS"]) == (
         "**A** TC_A_01, TC_A_02\n\n**B** TC_B_01"
     )
+
+
+@pytest.mark.parametrize(
+    ("profiles", "declared", "tested", "result"),
+    [
+        ({"ISO 15118 Support": "M"}, False, False, Result.NOT_APPLICABLE),
+        ({"ISO 15118 Support": "M"}, False, True, Result.PASSED),
+        ({"ISO 15118 Support": "M"}, True, False, Result.NOT_WRITTEN),
+        ({"ISO 15118 Support": "M", "Core": "M"}, False, False, Result.NOT_WRITTEN),
+        ({"Smart Charging": "M"}, False, False, Result.NOT_WRITTEN),
+    ],
+)
+def test_only_what_needs_a_modem_is_excused_by_its_profile(
+    profiles: dict[str, str], declared: bool, tested: bool, result: Result
+) -> None:
+    mine = Case("TC_C_50_CS", "C", profiles, "")
+    outcomes = {"tests/conformance/test_c.py::test_TC_C_50_CS": Outcome.PASSED} if tested else {}
+    assert judge(mine, DECLARED | {"ISO 15118 Support": declared}, outcomes).result is result
