@@ -1,119 +1,45 @@
-"""Functional block J, Meter Values: what is measured, when, and in which words it is told."""
+"""When meters are read: on the transaction's clock, on the wall's, and when asked."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from msgspec import UNSET, UnsetType
-
-from hal.api import MeterReading
+from station.blocks.metering.collected import Collected
+from station.blocks.metering.samples import sampled_values
+from station.blocks.metering.settings import (
+    ALIGNED_AVAILABLE,
+    ALIGNED_ENABLED,
+    ALIGNED_ENDED_INTERVAL,
+    ALIGNED_ENDED_MEASURANDS,
+    ALIGNED_INTERVAL,
+    ALIGNED_MEASURANDS,
+    ENDED_INTERVAL,
+    ENDED_MEASURANDS,
+    SAMPLED_AVAILABLE,
+    SAMPLED_ENABLED,
+    SEND_DURING_IDLE,
+    STARTED_MEASURANDS,
+    UPDATED_INTERVAL,
+    UPDATED_MEASURANDS,
+    Measurands,
+)
 from station.charging.rows import TransactionRow
 from station.clock import Alarm
 from station.context import Context
-from station.device_model import Boolean, Integer, MemberList, Mutability, Variable
+from station.device_model import Variable
 from station.events import (
     ClockSynchronised,
     RegistrationAccepted,
     TransactionEnded,
     TransactionStarted,
 )
-from station.ocpp.messages.common import (
-    Measurand,
-    MeterValue,
-    Phase,
-    ReadingContext,
-    SampledValue,
-    UnitOfMeasure,
-)
+from station.ocpp.messages.common import MeterValue, ReadingContext
 from station.ocpp.messages.metering import MeterValuesRequest
 from station.ocpp.messages.remote_control import MessageTrigger
 from station.ocpp.messages.transactions import TriggerReason
 from station.ocpp.rpc import CallFailed
 from station.ocpp.types import Message
 from station.reactor import Timer
-from station.records import Record, SendClass, Table
-
-SUPPORTED = (
-    Measurand.ENERGY_ACTIVE_IMPORT_REGISTER,
-    Measurand.POWER_ACTIVE_IMPORT,
-    Measurand.CURRENT_IMPORT,
-    Measurand.CURRENT_OFFERED,
-    Measurand.POWER_OFFERED,
-    Measurand.VOLTAGE,
-    Measurand.FREQUENCY,
-    Measurand.SOC,
-)
-PHASES = (Phase.L1, Phase.L2, Phase.L3)
-TO_NEUTRAL = (Phase.L1_N, Phase.L2_N, Phase.L3_N)
-UNITS = {
-    Measurand.ENERGY_ACTIVE_IMPORT_REGISTER: UnitOfMeasure(unit="Wh"),
-    Measurand.POWER_ACTIVE_IMPORT: UnitOfMeasure(unit="W"),
-    Measurand.POWER_OFFERED: UnitOfMeasure(unit="W"),
-    Measurand.CURRENT_IMPORT: UnitOfMeasure(unit="A"),
-    Measurand.CURRENT_OFFERED: UnitOfMeasure(unit="A"),
-    Measurand.VOLTAGE: UnitOfMeasure(unit="V"),
-    Measurand.FREQUENCY: UnitOfMeasure(unit="Hz"),
-    Measurand.SOC: UnitOfMeasure(unit="Percent"),
-}
-REGISTER = (Measurand.ENERGY_ACTIVE_IMPORT_REGISTER,)
-
-Measurands = tuple[Measurand, ...]
-
-
-def _measurands(component: str, name: str, default: Measurands = REGISTER) -> Variable[Measurands]:
-    return Variable(component, name, MemberList(SUPPORTED), default=default)
-
-
-def _seconds(component: str, name: str, default: int) -> Variable[int]:
-    return Variable(component, name, Integer(unit="s", min=0, max=86400), default=default)
-
-
-def _fixed(component: str, name: str) -> Variable[bool]:
-    return Variable(
-        component, name, Boolean(), default=True, mutability=Mutability.READ_ONLY, constant=True
-    )
-
-
-STARTED_MEASURANDS = _measurands("SampledDataCtrlr", "TxStartedMeasurands")
-UPDATED_MEASURANDS = _measurands(
-    "SampledDataCtrlr",
-    "TxUpdatedMeasurands",
-    (
-        Measurand.ENERGY_ACTIVE_IMPORT_REGISTER,
-        Measurand.POWER_ACTIVE_IMPORT,
-        Measurand.CURRENT_IMPORT,
-        Measurand.VOLTAGE,
-    ),
-)
-ENDED_MEASURANDS = _measurands("SampledDataCtrlr", "TxEndedMeasurands")
-UPDATED_INTERVAL = _seconds("SampledDataCtrlr", "TxUpdatedInterval", 60)
-ENDED_INTERVAL = _seconds("SampledDataCtrlr", "TxEndedInterval", 0)
-SAMPLED_AVAILABLE = _fixed("SampledDataCtrlr", "Available")
-ALIGNED_AVAILABLE = _fixed("AlignedDataCtrlr", "Available")
-SAMPLED_ENABLED = Variable("SampledDataCtrlr", "Enabled", Boolean(), default=True)
-ALIGNED_ENABLED = Variable("AlignedDataCtrlr", "Enabled", Boolean(), default=True)
-ALIGNED_MEASURANDS = _measurands("AlignedDataCtrlr", "Measurands")
-ALIGNED_INTERVAL = _seconds("AlignedDataCtrlr", "Interval", 900)
-ALIGNED_ENDED_MEASURANDS = _measurands("AlignedDataCtrlr", "TxEndedMeasurands")
-ALIGNED_ENDED_INTERVAL = _seconds("AlignedDataCtrlr", "TxEndedInterval", 0)
-SEND_DURING_IDLE = Variable("AlignedDataCtrlr", "SendDuringIdle", Boolean(), default=False)
-
-MAX_COLLECTED = 500
-"""Samples kept for one Ended event; then every second one goes, from within.
-
-E06.FR.12, E06.FR.13, E07.FR.09, E07.FR.10, E08.FR.10, E08.FR.11, E09.FR.06, E09.FR.07,
-E10.FR.05, E10.FR.06, E12.FR.08, E12.FR.09, E15.FR.02, E15.FR.03, F03.FR.05, F03.FR.06, J02.FR.20
-"""
-
-
-class CollectedRow(Record, frozen=True, kw_only=True):
-    """One sample that the Ended event of a transaction will carry."""
-
-    transaction_id: str
-    number: int
-    value: MeterValue
-
-
-COLLECTED = Table("ended_sample", CollectedRow, lambda row: f"{row.transaction_id}/{row.number:08}")
+from station.records import SendClass
 
 
 class Metering:
@@ -122,8 +48,7 @@ class Metering:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._variables = context.variables
-        self._collected = context.store.table(COLLECTED)
-        self._numbers: dict[str, int] = {}
+        self._collected = Collected(context.store)
         self._timers: dict[str, list[Timer]] = {}
         self._aligned: dict[str, Alarm] = {}
         self._declare()
@@ -148,12 +73,10 @@ class Metering:
         return self._sample(evse_id, measurands, ReadingContext.TRANSACTION_BEGIN, at)
 
     def end(self, transaction_id: str, evse_id: int, at: datetime) -> Sequence[MeterValue]:
-        rows = [row for row in self._collected.all() if row.transaction_id == transaction_id]
-        for row in rows:
-            self._collected.delete(COLLECTED.key(row))
+        collected = self._collected.take(transaction_id)
         measurands = self._sampled(ENDED_MEASURANDS)
         last = self._sample(evse_id, measurands, ReadingContext.TRANSACTION_END, at)
-        return [*(row.value for row in rows), *last]
+        return [*collected, *last]
 
     def _sampled(self, listed: Variable[Measurands]) -> Measurands:
         return self._variables[listed] if self._variables[SAMPLED_ENABLED] else ()
@@ -198,7 +121,7 @@ class Metering:
     def _on_ended(self, event: TransactionEnded) -> None:
         for timer in self._timers.pop(event.transaction_id, []):
             timer.cancel()
-        self._numbers.pop(event.transaction_id, None)
+        self._collected.forget(event.transaction_id)
 
     def _arm(self, transaction_id: str) -> None:
         for timer in self._timers.pop(transaction_id, []):
@@ -265,17 +188,8 @@ class Metering:
     def _keep(self, row: TransactionRow, measurands: Measurands, context: ReadingContext) -> None:
         if row.evse_id is None:
             return
-        number = self._numbers.get(row.id)
-        mine = [kept for kept in self._collected.all() if kept.transaction_id == row.id]
-        if number is None:
-            number = max((kept.number for kept in mine), default=0)
-        if len(mine) >= MAX_COLLECTED:
-            for kept in mine[1::2]:
-                self._collected.delete(COLLECTED.key(kept))
-        for value in self._sample(row.evse_id, measurands, context, self._context.clock.utc()):
-            number += 1
-            self._collected.put(CollectedRow(transaction_id=row.id, number=number, value=value))
-        self._numbers[row.id] = number
+        now = self._context.clock.utc()
+        self._collected.keep(row.id, self._sample(row.evse_id, measurands, context, now))
 
     def _bound(self, transaction_id: str) -> TransactionRow | None:
         row = self._context.transactions.find(transaction_id)
@@ -340,7 +254,7 @@ class Metering:
         values = [
             value
             for measurand in measurands
-            for value in _values(measurand, reading, context, offered_a)
+            for value in sampled_values(measurand, reading, context, offered_a)
         ]
         # J01.FR.05, J01.FR.06, J01.FR.17, J02.FR.02, J02.FR.18
         return [MeterValue(timestamp=at, sampled_value=values)] if values else []
@@ -378,60 +292,6 @@ def next_aligned(now: datetime, interval_s: int) -> datetime:
     passed_s = (now - midnight).total_seconds()
     ahead_s = (passed_s // interval_s + 1) * interval_s
     return midnight + timedelta(seconds=min(ahead_s, 86400.0))
-
-
-def _values(
-    measurand: Measurand, reading: MeterReading, context: ReadingContext, offered_a: float
-) -> list[SampledValue]:
-    match measurand:
-        case Measurand.ENERGY_ACTIVE_IMPORT_REGISTER:
-            # J02.FR.17: as the meter counts
-            found = [_value(reading.energy_wh, measurand, context)]
-        case Measurand.POWER_ACTIVE_IMPORT:
-            found = [_value(reading.power_w, measurand, context)]
-        case Measurand.CURRENT_IMPORT:
-            found = _by_phase(reading.current_a, PHASES, measurand, context)
-        case Measurand.VOLTAGE:
-            found = _by_phase(reading.voltage_v, TO_NEUTRAL, measurand, context)
-        case Measurand.CURRENT_OFFERED:
-            found = [_value(offered_a, measurand, context)]
-        case Measurand.POWER_OFFERED:
-            found = [_value(offered_a * sum(reading.voltage_v), measurand, context)]
-        case Measurand.FREQUENCY if reading.frequency_hz is not None:
-            found = [_value(reading.frequency_hz, measurand, context)]
-        case Measurand.SOC if reading.soc_percent is not None:
-            found = [_value(reading.soc_percent, measurand, context)]
-        case _:
-            found = []
-    return found
-
-
-def _by_phase(
-    values: Sequence[float],
-    phases: Sequence[Phase],
-    measurand: Measurand,
-    context: ReadingContext,
-) -> list[SampledValue]:
-    """L1 is what the meter calls so: J01.FR.11, J02.FR.07."""
-    return [
-        _value(value, measurand, context, phase)
-        for value, phase in zip(values, phases, strict=False)
-    ]
-
-
-def _value(
-    value: float,
-    measurand: Measurand,
-    context: ReadingContext,
-    phase: Phase | UnsetType = UNSET,
-) -> SampledValue:
-    return SampledValue(
-        value=round(value, 3),
-        measurand=measurand,
-        context=context,
-        phase=phase,
-        unit_of_measure=UNITS[measurand],
-    )
 
 
 def _sent(_: Message | CallFailed) -> None:
