@@ -8,11 +8,34 @@ from station.ocpp.messages.transactions import Reason, TriggerReason
 from station.records import Record, Table
 
 
+def token_key(id_token: str, type: IdTokenType | str = "") -> str:
+    """Text that two tokens share exactly when they are the same: for keys and for comparing.
+
+    idToken is an identifierString, whose case does not matter; *type* does (C01.FR.25).
+    Without *type* it compares groups, of which only the text is kept.
+    """
+    return f"{type}:{id_token.lower()}"
+
+
 class TokenRow(Record, frozen=True, kw_only=True):
-    """A token as it was presented; two are the same if both fields are (C01.FR.25)."""
+    """A token, spelled as it was presented; equal to every spelling of the same one.
+
+    C01.FR.25
+    """
 
     id_token: str
     type: IdTokenType
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TokenRow):
+            return NotImplemented
+        return token_key(self.id_token, self.type) == token_key(other.id_token, other.type)
+
+    def __hash__(self) -> int:
+        return hash(token_key(self.id_token, self.type))
+
+    def __repr__(self) -> str:
+        return f"TokenRow(type={self.type}, redacted)"
 
 
 class Cause(Record, frozen=True, kw_only=True):
