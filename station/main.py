@@ -192,15 +192,15 @@ class Station:
             new_id=self.env.new_id,
             policy=charging.policy(),
         )
-        self.transactions.held = is_held_by_fault
-        self.transactions.resumes = self.config.charging.tx_resumption == "resume"
+        self.transactions.permission.held = is_held_by_fault
+        self.transactions.visits.resumes = self.config.charging.tx_resumption == "resume"
         power = self.boot_reason is BootReason.POWER_UP
-        self.transactions.interrupted = Cause(
+        self.transactions.visits.interrupted = Cause(
             trigger=TriggerReason.ABNORMAL_CONDITION,
             reason=Reason.POWER_LOSS if power else Reason.REBOOT,
         )
         self.hardware = Hardware(
-            self.reactor, self.clock, self.events, self.evses, self.transactions
+            self.reactor, self.clock, self.events, self.evses, self.transactions.visits
         )
         station = self.config.station
         return Context(
@@ -322,7 +322,8 @@ class Station:
             self.end(Ending.FAILED, None)
             return
         if source != "again":
-            self.reactor.post(self.transactions.derive_again, source="again", urgent=True)
+            derive_again = self.transactions.permission.derive_again
+            self.reactor.post(derive_again, source="again", urgent=True)
         if source == "link":
             self.session.turn_failed()
         elif source.startswith("evse:") and source[5:].isdigit():

@@ -90,7 +90,7 @@ class Evse:
         report = self.report
         return Facts(
             bay=bool(report.bay_occupied),
-            connected=report.pilot in CONNECTED,
+            connected=self.is_connected,
             authorized=authorized,
             signed=signed,
             offered=self.is_offering,
@@ -111,8 +111,13 @@ class Evse:
         return ConnectorStatus.AVAILABLE
 
     @property
+    def is_connected(self) -> bool:
+        """An EV is at the other end of the cable, as the control pilot says."""
+        return self.report.pilot in CONNECTED
+
+    @property
     def is_occupied(self) -> bool:
-        return self.report.plugged or self.report.pilot in CONNECTED
+        return self.report.plugged or self.is_connected
 
     @property
     def accepts_transactions(self) -> bool:

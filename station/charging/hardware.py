@@ -11,7 +11,7 @@ from hal.api import ButtonPressed, Change, EvseReport, Fault, TokenPresented
 from station.charging.evses import Evse, Evses
 from station.charging.faults import MEANINGS, Consequence
 from station.charging.rows import Cause
-from station.charging.transactions import Transactions
+from station.charging.visits import Visits
 from station.clock import Clock
 from station.events import (
     ButtonShown,
@@ -38,10 +38,10 @@ class Hardware:
         clock: Clock,
         events: EventBus,
         evses: Evses,
-        transactions: Transactions,
+        visits: Visits,
     ) -> None:
         self._reactor, self._clock, self._events = reactor, clock, events
-        self._evses, self._transactions = evses, transactions
+        self._evses, self._visits = evses, visits
         self._statuses: dict[tuple[int, int], ConnectorStatus] = {}
 
     def start(self) -> None:
@@ -88,14 +88,14 @@ class Hardware:
     def reconsider(self, evse: Evse) -> None:
         """A turn of this EVSE was undone: whatever holds now counts as new."""
         self._tell_status(evse, self._changed(evse))
-        self._transactions.reconsider(evse, _consequence(sorted(evse.report.faults)))
+        self._visits.reconsider(evse, _consequence(sorted(evse.report.faults)))
 
     def _follow(self, evse: Evse, before: EvseReport, *, known: bool) -> None:
         first = {c: s for c, s in self._changed(evse).items() if s in BEFORE_TRANSACTION}
         self._tell_status(evse, first)
         if not known:
-            self._transactions.first_seen(evse)
-        self._transactions.evse_changed(evse, self._faults(evse, before))
+            self._visits.first_seen(evse)
+        self._visits.evse_changed(evse, self._faults(evse, before))
         self._tell_status(evse, self._changed(evse))
         self._events.publish(EvseChanged(before, evse.report))
 
