@@ -49,6 +49,8 @@ class VirtualReactor(Reactor):
         self.at = start
         self.on_stopped: Callable[[], Any] | None = None
         """Called when the process has ended by itself; it may begin the next one."""
+        self.on_moment: Callable[[], Any] | None = None
+        """Called at every moment at which something was due, after it has happened."""
         super().__init__(lambda: self.at)
 
     def advance(self, duration_s: float) -> None:
@@ -58,6 +60,8 @@ class VirtualReactor(Reactor):
     def advance_to(self, until: float) -> None:
         while True:
             self.run_ready()
+            if self.on_moment is not None:
+                self.on_moment()
             if self._stopped:
                 if self.on_stopped is None:
                     break
@@ -87,6 +91,8 @@ class VirtualReactor(Reactor):
             timer.cancel()
             assert job is not None
             job(*args)
+            if self.on_moment is not None:
+                self.on_moment()
         self.at = until
 
     def _next_outside(self, until: float) -> Timer | None:
@@ -162,7 +168,8 @@ class VirtualStation:
         self.password, self.access = password, access
         self._config, self._on_notice = config, on_notice
         self._begin, self._begin_at = begin, self.reactor.at
-        self._clock_error_s = clock_error_s
+        self.clock_error_s = clock_error_s
+        """How wrong the clock of the board is; what is changed here counts at the next start."""
         self._disk_latency_s = disk_latency_s
         self._boots = 1
         self.restarts = 0
@@ -190,7 +197,7 @@ class VirtualStation:
         )
         env = Env(
             monotonic=lambda: self.reactor.at,
-            utc=lambda: self.utc + timedelta(seconds=self._clock_error_s),
+            utc=lambda: self.utc + timedelta(seconds=self.clock_error_s),
             rng=self.rng,
             new_id=lambda: str(uuid.UUID(int=self.rng.getrandbits(128), version=4)),
             boot_id=f"boot-{self._boots}",
