@@ -2,12 +2,14 @@
 
 from typing import TypeVar
 
-from msgspec import UNSET, UnsetType
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
 
 from station.charging.rows import Cause, TokenRow, TransactionRow
 from station.charging.steps import TransactionStep
 from station.charging.transaction import TxPoint
 from station.context import Context
+from station.events import IdTokenInfoReceived
 from station.ocpp.messages.common import (
     EVSE,
     AuthorizationStatus,
@@ -29,6 +31,12 @@ from station.ocpp.messages.transactions import (
 from station.records import OutboxRow, SendClass
 
 T = TypeVar("T")
+
+
+class Carried(Struct, rename="camel"):
+    """What is read again of an event that was sent."""
+
+    id_token: IdToken | UnsetType = UNSET
 
 
 def to_id_token(row: TokenRow) -> IdToken:
@@ -101,15 +109,18 @@ class TransactionEvents:
 
     def _on_event_result(self, sent: OutboxRow, response: TransactionEventResponse) -> None:
         """E05: the CSMS may refuse the token of a transaction that runs."""
-        if response.id_token_info is UNSET:
+        info = response.id_token_info
+        if info is UNSET:
             return
+        token = _carried_token(sent)
         row = self._context.transactions.find(sent.transaction_id)
-        if row is None or row.stop is not None:
-            return
-        if response.id_token_info.status is AuthorizationStatus.ACCEPTED:
-            self._learn_group(row, response.id_token_info)
-        else:
-            self._refused(row)
+        if row is not None and row.stop is None:
+            if info.status is not AuthorizationStatus.ACCEPTED:
+                self._refused(row)
+            elif token is None or token == row.token:  # not of one that stopped it
+                self._learn_group(row, info)
+        if token is not None:  # C10.FR.05, C12.FR.06: news, even if the transaction has ended
+            self._context.events.publish(IdTokenInfoReceived(token.id_token, token.type, info))
 
     def _refused(self, row: TransactionRow) -> None:
         context = self._context
@@ -134,6 +145,11 @@ class TransactionEvents:
 
 
 ENDING_POINTS = frozenset({TxPoint.AUTHORIZED, TxPoint.POWER_PATH_CLOSED, TxPoint.ENERGY_TRANSFER})
+
+
+def _carried_token(sent: OutboxRow) -> TokenRow | None:
+    token = msgspec.json.decode(sent.payload, type=Carried).id_token
+    return None if token is UNSET else TokenRow(id_token=token.id_token, type=token.type)
 
 
 def _transaction(step: TransactionStep) -> Transaction:
