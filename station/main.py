@@ -10,12 +10,14 @@ from msgspec.structs import replace
 from hal.api import Board
 from station import first_start
 from station.blocks.authorization import Authorization
+from station.blocks.authorization_cache import AuthorizationCache
 from station.blocks.availability import ConnectorStatuses
 from station.blocks.boot import Boot
 from station.blocks.certificate_renewal import CertificateRenewal
 from station.blocks.certificates import Certificates
 from station.blocks.connection import Connection
 from station.blocks.heartbeat import Heartbeat
+from station.blocks.local_list import LocalList
 from station.blocks.metering import Metering
 from station.blocks.remote_control import RemoteControl
 from station.blocks.reports import Reports
@@ -242,6 +244,8 @@ class Station:
         self.heartbeat = Heartbeat(context)
         self.transaction_events = TransactionEvents(context)
         self.metering = Metering(context)
+        self.local_list = LocalList(context)
+        self.authorization_cache = AuthorizationCache(context)
         self.authorization = Authorization(context)
         self.remote_control = RemoteControl(context)
         self.resets = Resets(context, lambda reason: self.end(Ending.RESTART, reason))
