@@ -12,6 +12,8 @@ from msgspec import Struct
 
 LEASE_S = 2.0
 """Longest time for which a setpoint may permit energy without being renewed."""
+SIGNING_S = 10.0
+"""Longest time that a meter may take to sign; `Board.sign` gives up then."""
 
 
 class PilotState(StrEnum):
@@ -316,7 +318,10 @@ class Board(Protocol):
         """Have the meter sign its register as it is now; takes up to seconds.
 
         *identification* is who charges, as it may stand in the data set (may be empty).
-        *on_result* is called once, from any thread; None: the meter cannot, or did not in 10 s.
+        BEGIN may be asked only after the END of the transaction before was answered. An END
+        may be asked again, and is answered alike if the meter still knows it.
+        *on_result* is called once, from any thread; None: the meter cannot, or did not within
+        SIGNING_S.
         """
         ...
 

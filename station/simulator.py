@@ -110,6 +110,9 @@ class Controls:
     def fault(self, evse: int, name: str, *, active: bool) -> None:
         self._do(self._hardware.fault, evse, name, active=active)
 
+    def signing(self, evse: int, meter: str) -> None:
+        self._do(self._hardware.signing, evse, meter)
+
     def button(self, evse: int, kind: str) -> None:
         self._do(self._hardware.button, evse, kind)
 

@@ -6,6 +6,7 @@ in its own words, and keeps what it finds in `violations`.
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -32,6 +33,7 @@ from hal.api import (
 from hal.board import EvseUnit, Outputs
 from hal.interlock import NEVER, NO_TIME, SOFT_STOP_S
 from hal.sim.place import EvseWorld
+from hal.sim.signing import SigningMeters
 from hal.sim.world import World
 
 log = logging.getLogger(__name__)
@@ -79,10 +81,12 @@ class SimBoard:
         call_at: CallAt,
         *,
         tolerance_s: float = 0.0,
+        utc: Callable[[], datetime] | None = None,
     ) -> None:
         self.description = description
         self.world = world
-        self.violations: list[str] = []
+        self._meters = SigningMeters(description, world, monotonic, call_at, utc)
+        self.violations: list[str] = self._meters.misuses
         self._monotonic = monotonic
         self._call_at = call_at
         self._tolerance_s = tolerance_s
@@ -129,9 +133,9 @@ class SimBoard:
 
     def sign(
         self,
-        evse: int,  # noqa: ARG002 - no meter signs yet
-        moment: SignMoment,  # noqa: ARG002 - no meter signs yet
-        identification: str,  # noqa: ARG002 - no meter signs yet
+        evse: int,
+        moment: SignMoment,
+        identification: str,
         on_result: Callable[[SignedReading | None], None],
     ) -> None:
         on_result(None)
@@ -295,9 +299,12 @@ class SimBoard:
 
 
 def sim_board_description(
-    evses: int = 2, connectors: int = 1, cable: str = "socket"
+    evses: int = 2, connectors: int = 1, cable: str = "socket", *, signs: bool = False
 ) -> BoardDescription:
-    """A plain AC station: 32 A, three phases, a station reader and one per EVSE."""
+    """A plain AC station: 32 A, three phases, a station reader and one per EVSE.
+
+    *signs*: its meters sign OCMF (`hal.sim.signing`).
+    """
     kind = CableKind(cable)
     return BoardDescription(
         evses=tuple(
@@ -314,6 +321,7 @@ def sim_board_description(
                 ),
                 max_current_a=32.0,
                 phases=3,
+                signs=signs,
                 has_bay_sensor=True,
             )
             for evse in range(1, evses + 1)

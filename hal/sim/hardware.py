@@ -19,6 +19,7 @@ from hal.api import (
 from hal.board import EvseUnit
 from hal.sim.place import SIDES, EvseWorld
 from hal.sim.world import World
+from hal.sim.signing import SigningMood
 
 TOKEN_TYPES = (
     "Central",
@@ -116,6 +117,18 @@ class SimHardware:
         except ValueError:
             known = ", ".join(each.value for each in FaultName)
             raise SimError(f"unknown fault {name!r}; known: {known}") from None
+
+    def signing(self, evse: int, meter: str) -> None:
+        """What the meter does from now on when it is asked to sign (`SigningMood`)."""
+        if not self._evse(evse).signs:
+            raise SimError(f"the meter of EVSE {evse} cannot sign")
+        if meter not in [mood.value for mood in SigningMood]:
+            raise SimError(f"meter is one of {', '.join(SigningMood)}, not {meter!r}")
+
+        def set_mood(_: EvseUnit, world: EvseWorld) -> None:
+            world.place.signing.mood = meter
+
+        self._board.do(evse, set_mood)
 
         def set_fault(unit: EvseUnit, world: EvseWorld) -> None:
             world.set_fault(name=fault, active=active)

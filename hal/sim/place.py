@@ -22,6 +22,7 @@ from hal.board import Outputs
 from hal.interlock import NEVER, NO_TIME, Inputs
 from hal.sim.ev import Car
 from hal.sim.meter import Flow
+from hal.sim.signing import MeterMemory
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class Place:
     injected: list[FaultName] = field(default_factory=list)
     agenda: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
     """What people will do: due time, name of a method here, arguments."""
+    signing: MeterMemory = field(default_factory=MeterMemory)
 
 
 class EvseWorld:

@@ -8,6 +8,7 @@ import heapq
 import logging
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from hal.api import (
     BoardDescription,
@@ -123,7 +124,12 @@ class SimBoardThread:
         self.world = world
         self._alarm = AlarmThread(monotonic, "simulated board")
         self._board = SimBoard(
-            description, world, monotonic, self._alarm.call_at, tolerance_s=LATE_S
+            description,
+            world,
+            monotonic,
+            self._alarm.call_at,
+            tolerance_s=LATE_S,
+            utc=lambda: datetime.now(UTC),
         )
 
     @property

@@ -16,6 +16,7 @@ from typing import Any
 from hal.api import BoardDescription, FaultName
 from hal.sim.ev import Car
 from hal.sim.place import EvseWorld, Place
+from hal.sim.signing import MeterMemory
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +111,7 @@ def _place(entry: dict[str, Any]) -> Place:
     entry["car"] = Car(**_only_known(Car, entry["car"]))
     entry["injected"] = [FaultName(name) for name in entry["injected"]]
     entry["agenda"] = [(due, action, arguments) for due, action, arguments in entry["agenda"]]
+    entry["signing"] = MeterMemory(**_only_known(MeterMemory, entry.get("signing", {})))
     return Place(**entry)
 
 

@@ -134,6 +134,7 @@ class VirtualStation:
         evses: int = 2,
         connectors: int = 1,
         cable: str = "fixed",
+        signing: bool = False,
         seed: int = 1,
         variables: dict[str, str] | None = None,
         description: BoardDescription | None = None,
@@ -153,7 +154,9 @@ class VirtualStation:
     ) -> None:
         self.reactor = VirtualReactor()
         self.rng = random.Random(seed)
-        self.description = description or sim_board_description(evses, connectors, cable)
+        self.description = description or sim_board_description(
+            evses, connectors, cable, signs=signing
+        )
         self.world = World(self.description, self.reactor.at)
         self.disk = disk or MemoryDisk()
         self.keys = MemoryKeys()
@@ -190,6 +193,7 @@ class VirtualStation:
             self.world,
             lambda: self.reactor.at,
             lambda due_at, job: self.reactor.call_at(due_at, job, source="board"),
+            utc=lambda: self.utc,
         )
         self.board, self.sim = board, SimHardware(board, lambda: self.reactor.at)
         self.backend = InlineStore(

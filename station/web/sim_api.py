@@ -133,6 +133,10 @@ EVSE_COMMANDS: dict[str, Command] = {
         lambda sim, evse, given: sim.fault(evse, **given),
         {"name": one_of(*FAULT_NAMES, required=True), "active": flag()},
     ),
+    "signing": Command(
+        lambda sim, evse, given: sim.signing(evse, **given),
+        {"meter": one_of("signs", "refuses", "late", required=True)},
+    ),
     "button": Command(
         lambda sim, evse, given: sim.button(evse, **given),
         {"kind": one_of(*(kind.value for kind in ButtonKind), required=True)},
