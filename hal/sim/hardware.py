@@ -18,8 +18,8 @@ from hal.api import (
 )
 from hal.board import EvseUnit
 from hal.sim.place import SIDES, EvseWorld
-from hal.sim.world import World
 from hal.sim.signing import SigningMood
+from hal.sim.world import World
 
 TOKEN_TYPES = (
     "Central",
@@ -118,6 +118,13 @@ class SimHardware:
             known = ", ".join(each.value for each in FaultName)
             raise SimError(f"unknown fault {name!r}; known: {known}") from None
 
+        def set_fault(unit: EvseUnit, world: EvseWorld) -> None:
+            world.set_fault(name=fault, active=active)
+            if not active:  # whoever repairs it resets it
+                unit.command(CommandKind.RESET_FAULTS, world.seen(), world.place.at, _ignore)
+
+        self._board.do(evse, set_fault)
+
     def signing(self, evse: int, meter: str) -> None:
         """What the meter does from now on when it is asked to sign (`SigningMood`)."""
         if not self._evse(evse).signs:
@@ -129,13 +136,6 @@ class SimHardware:
             world.place.signing.mood = meter
 
         self._board.do(evse, set_mood)
-
-        def set_fault(unit: EvseUnit, world: EvseWorld) -> None:
-            world.set_fault(name=fault, active=active)
-            if not active:  # whoever repairs it resets it
-                unit.command(CommandKind.RESET_FAULTS, world.seen(), world.place.at, _ignore)
-
-        self._board.do(evse, set_fault)
 
     def button(self, evse: int, kind: str) -> None:
         self._evse(evse)
