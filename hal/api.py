@@ -110,6 +110,48 @@ class ReaderDescription(Struct, frozen=True):
     evse: int | None
     """The EVSE that the reader belongs to; None when it serves the whole station."""
     token_type: str = "ISO14443"  # noqa: S105 - a type name of IdTokenEnum, not a secret
+    more_types: tuple[str, ...] = ()
+    """What else it can read; simulated readers take a type with each token."""
+    normalise: tuple[str, ...] = ()
+    """Steps of `hal.tokens`, in order; empty: those that the type of the token asks for."""
+
+
+class Quantity(StrEnum):
+    """What a meter can tell, by the fields of MeterReading that it fills."""
+
+    IMPORT = "import"  # energy_wh
+    IMPORT_BY_PHASE = "import_by_phase"
+    EXPORT = "export"  # export_wh, and power that may flow back
+    REACTIVE_ENERGY = "reactive_energy"
+    POWER = "power"
+    POWER_BY_PHASE = "power_by_phase"
+    CURRENT = "current"
+    VOLTAGE = "voltage"
+    FREQUENCY = "frequency"
+    REACTIVE_POWER = "reactive_power"
+    POWER_FACTOR = "power_factor"
+    SOC = "soc"
+
+
+class MeterDescription(Struct, frozen=True):
+    """What one meter tells; the fields of its readings for anything else stay empty."""
+
+    quantities: frozenset[Quantity] = frozenset(Quantity)
+    resolution_wh: int = 1
+    """The steps in which its registers count."""
+
+
+class MainMeterDescription(Struct, frozen=True):
+    """The meter at the station's connection to the grid; it is read as EVSE 0."""
+
+    phases: int
+    max_current_a: float
+    nominal_voltage_v: float = 230.0
+    meter: MeterDescription = MeterDescription()
+
+    @property
+    def max_power_w(self) -> float:
+        return self.max_current_a * self.nominal_voltage_v * self.phases
 
 
 class EvseDescription(Struct, frozen=True):
@@ -120,11 +162,14 @@ class EvseDescription(Struct, frozen=True):
     min_current_a: float = 6.0
     nominal_voltage_v: float = 230.0
     has_meter: bool = True
+    meter: MeterDescription = MeterDescription()
+    """What its meter tells, if it has one."""
     signs: bool = False
     """The meter can sign what it measures (`Board.sign`)."""
     has_bay_sensor: bool = False
     allows_ventilation: bool = False
     """Pilot state D may charge (the room is ventilated)."""
+    has_start_button: bool = False
 
     @property
     def max_power_w(self) -> float:
@@ -139,6 +184,7 @@ class BoardDescription(Struct, frozen=True):
     vendor: str = "joulepost"
     model: str = "board"
     serial_number: str = ""
+    main_meter: MainMeterDescription | None = None
 
 
 class EvseSetpoint(Struct, frozen=True):
@@ -182,15 +228,31 @@ class EvseReport(Struct, frozen=True):
     """The current the board offers now (0 while it offers none)."""
 
 
+Registers = tuple[int | None, ...]
+"""Every counter of a meter: import, export, reactive import and export, import of L1, L2, L3.
+
+None: the meter has no such counter. Wh and varh.
+"""
+
+PHASES = 3
+
+
 class MeterReading(Struct, frozen=True):
-    """One consistent reading of one meter; registers in whole watt-hours never decrease."""
+    """One consistent reading of one meter.
+
+    A board publishes only what `hal.registers` has found plausible: registers are whole, and
+    what they count from one reading to the next is what flowed; `carried` says so where a
+    register itself fell or leapt.
+    """
 
     evse: int
+    """0: the main meter."""
     at: float
     energy_wh: int
     power_w: float
+    """Negative: it flows back."""
     current_a: tuple[float, ...]
-    """Per phase, L1 first."""
+    """Per phase, L1 first; never negative, the power tells the direction."""
     voltage_v: tuple[float, ...]
     """Per phase against neutral, L1 first."""
     frequency_hz: float | None = None
@@ -205,6 +267,39 @@ class MeterReading(Struct, frozen=True):
     reactive_power_var: float | None = None
     """Positive: inductive, imported."""
     power_factor: float | None = None
+    carried: Registers = ()
+    """What must be added to each register so that differences are right over the life of the
+    process: what an exchanged meter, or a register that rolled over, had counted before.
+    Empty: nothing."""
+
+    @property
+    def registers(self) -> Registers:
+        by_phase = (*self.energy_by_phase_wh[:PHASES], None, None, None)[:PHASES]
+        return (
+            self.energy_wh,
+            self.export_wh,
+            self.reactive_import_varh,
+            self.reactive_export_varh,
+            *by_phase,
+        )
+
+    @property
+    def counted(self) -> Registers:
+        """The registers with what is carried: differences of these are energy."""
+        return plus(self.registers, self.carried)
+
+
+def plus(registers: Registers, more: Registers) -> Registers:
+    """Register by register; what *more* does not say counts as 0."""
+    return tuple(
+        register if register is None or index >= len(more) else register + (more[index] or 0)
+        for index, register in enumerate(registers)
+    )
+
+
+def minus(registers: Registers, less: Registers) -> Registers:
+    """Register by register; what *less* does not say counts as 0."""
+    return plus(registers, tuple(-(each or 0) for each in less))
 
 
 class SignMoment(StrEnum):
@@ -239,7 +334,31 @@ class TokenPresented(Struct, frozen=True):
     reader: str
     evse: int | None
     id_token: str
+    """Normalised (`hal.tokens`)."""
     type: str
+
+    def __repr__(self) -> str:
+        return f"TokenPresented({self.at}, {self.reader!r}, {self.evse}, {self.type!r}, redacted)"
+
+
+class TokenUnreadable(Struct, frozen=True):
+    """What a reader gave cannot be a token; it goes no further."""
+
+    at: float
+    reader: str
+    evse: int | None
+    why: str
+    """Never the text itself."""
+
+
+class ReaderStatus(Struct, frozen=True):
+    """A reader does not answer any more, or answers again."""
+
+    at: float
+    reader: str
+    evse: int | None
+    problem: str
+    """Empty: it answers."""
 
 
 class ButtonKind(StrEnum):
@@ -256,7 +375,7 @@ class ButtonPressed(Struct, frozen=True):
     kind: ButtonKind
 
 
-Change = EvseReport | TokenPresented | ButtonPressed
+Change = EvseReport | TokenPresented | TokenUnreadable | ReaderStatus | ButtonPressed
 
 
 class CommandKind(StrEnum):
@@ -303,7 +422,7 @@ class Board(Protocol):
     def reading(self, evse: int) -> MeterReading | None:
         """The latest reading of the EVSE's meter; None before the first or without a meter.
 
-        Its `at` says how old it is; a meter that stopped answering keeps its last reading
+        EVSE 0 is the main meter of the station (`BoardDescription.main_meter`). Its `at` says how old it is; a meter that stopped answering keeps its last reading
         and raises METER_SILENT.
         """
         ...

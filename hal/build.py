@@ -28,6 +28,7 @@ from hal.make_safe import OutputsFile
 from hal.options import DriverOptions, Pin
 from hal.registry import DRIVERS, Driver
 from hal.thread_board import ThreadBoard
+from hal.tokens import READABLE, StepError, find_step
 
 Current = Annotated[float, msgspec.Meta(ge=6.0, le=80.0)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -71,6 +72,9 @@ class ReaderKeys(_Keys, frozen=True, kw_only=True):
     id: Text
     evse: int | None = None
     token_type: Text = "ISO14443"  # noqa: S105 - the name of a type
+    more_types: list[Text] = []
+    """Simulated boards only: a real reader has the one type of its driver."""
+    normalise: Text | list[Text] = []
     driver: Table | None = None
 
 
@@ -247,6 +251,7 @@ class _Reading:
             has_meter=simulated or "meter" in plan.devices,
             has_bay_sensor=keys.has_bay_sensor if simulated else "bay" in plan.devices,
             allows_ventilation=keys.allows_ventilation,
+            has_start_button=simulated,
         )
         return description, plan
 
@@ -290,7 +295,28 @@ class _Reading:
         device = None
         if keys.driver is not None:
             device = self._device(f"{name} [reader.driver]", "reader", keys.driver)
-        return ReaderDescription(keys.id, keys.evse, keys.token_type), device
+        if keys.more_types and not simulated:
+            self._fail(name, "more_types", "only on a simulated board")
+        for key, types in (("token_type", [keys.token_type]), ("more_types", keys.more_types)):
+            for type in types:
+                if type not in READABLE:
+                    self._fail(name, key, f"{type!r} is not one of {', '.join(READABLE)}")
+        return ReaderDescription(
+            id=keys.id,
+            evse=keys.evse,
+            token_type=keys.token_type,
+            more_types=tuple(keys.more_types),
+            normalise=self._steps(name, keys.normalise),
+        ), device
+
+    def _steps(self, name: str, given: str | list[str]) -> tuple[str, ...]:
+        steps = (given,) if isinstance(given, str) else tuple(given)
+        for step in steps:
+            try:
+                find_step(step)
+            except StepError as error:
+                self._fail(name, "normalise", str(error))
+        return steps
 
     def _check_readers(self, readers: list[ReaderDescription]) -> None:
         ids = [reader.id for reader in readers]

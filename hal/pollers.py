@@ -4,24 +4,39 @@ import logging
 import threading
 from collections.abc import Callable
 
-from hal.api import MeterReading, ReaderDescription, TokenPresented
+from hal.api import (
+    Change,
+    MeterReading,
+    ReaderDescription,
+    ReaderStatus,
+    TokenPresented,
+    TokenUnreadable,
+)
 from hal.devices import Meter, TokenReader
+from hal.tokens import OneCard, Rubbish, normalise
 
 log = logging.getLogger(__name__)
 
 METER_PERIOD_S = 1.0
 METER_SILENT_S = 5.0
 READER_PERIOD_S = 0.1
-READER_SILENT_S = 5.0
-SAME_TOKEN_S = 2.0
-"""A token that stays on the reader is presented once."""
 
 
 class Poller:
-    """Calls a job again and again; a job that fails is logged once and tried more slowly."""
+    """Calls a job again and again; a job that fails is logged once and tried more slowly.
 
-    def __init__(self, name: str, period_s: float, job: Callable[[], None]) -> None:
+    *on_status* is told what the job failed with, and an empty text once it works again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        period_s: float,
+        job: Callable[[], None],
+        on_status: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._name, self._period_s, self._job = name, period_s, job
+        self._on_status = on_status
         self._stop = threading.Event()
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -40,10 +55,13 @@ class Poller:
             except Exception as error:  # noqa: BLE001 - a driver may raise anything; we go on
                 self._failures += 1
                 if self._failures == 1:
-                    log.warning("%s: %s", self._name, error)
+                    problem = str(error) or type(error).__name__
+                    log.warning("%s does not answer, and is tried again: %s", self._name, problem)
+                    self._on_status(problem)
             else:
                 if self._failures:
                     log.warning("%s answers again", self._name)
+                    self._on_status("")
                 self._failures = 0
             self._stop.wait(self._period_s * min(8, 2**self._failures))
 
@@ -82,20 +100,25 @@ class ReaderPoller:
         description: ReaderDescription,
         reader: TokenReader,
         monotonic: Callable[[], float],
-        present: Callable[[TokenPresented], None],
+        present: Callable[[Change], None],
     ) -> None:
         self._description, self._reader = description, reader
         self._monotonic, self._present = monotonic, present
-        self._last = ""
-        self._seen_at = float("-inf")
+        self._card, self._rubbish = OneCard(), OneCard()
 
     def poll(self) -> None:
-        id_token = self._reader.read()
-        if id_token is None:
+        text = self._reader.read()
+        if text is None:
             return
-        now = self._monotonic()
-        is_new = id_token != self._last or now - self._seen_at > SAME_TOKEN_S
-        self._last, self._seen_at = id_token, now
-        if is_new:
-            where = self._description
+        now, where = self._monotonic(), self._description
+        id_token = normalise(text, where.token_type, where.normalise)
+        if isinstance(id_token, Rubbish):
+            if self._rubbish.is_new(id_token.why, "", now):
+                self._present(TokenUnreadable(now, where.id, where.evse, id_token.why))
+        elif self._card.is_new(id_token, where.token_type, now):
             self._present(TokenPresented(now, where.id, where.evse, id_token, where.token_type))
+
+    def watch(self, problem: str) -> None:
+        """The reader has failed; an empty *problem*: it answers again."""
+        where = self._description
+        self._present(ReaderStatus(self._monotonic(), where.id, where.evse, problem))

@@ -334,15 +334,14 @@ class ThreadBoard:
         ]
 
     def _reader_pollers(self) -> list[Poller]:
-        return [
-            Poller(
-                f"reader {where.id}",
-                READER_PERIOD_S,
-                ReaderPoller(where, self._readers[where.id], self._monotonic, self._on_change).poll,
-            )
-            for where in self.description.readers
-            if where.id in self._readers
-        ]
+        pollers = []
+        for where in self.description.readers:
+            if where.id in self._readers:
+                reader = self._readers[where.id]
+                watched = ReaderPoller(where, reader, self._monotonic, self._on_change)
+                name = f"reader {where.id}"
+                pollers.append(Poller(name, READER_PERIOD_S, watched.poll, watched.watch))
+        return pollers
 
 
 def _nobody(_: Change) -> None:

@@ -138,7 +138,7 @@ class SimBoard:
         identification: str,
         on_result: Callable[[SignedReading | None], None],
     ) -> None:
-        on_result(None)
+        self._meters.sign(evse, moment, identification, on_result)
 
     def command(
         self,
@@ -323,12 +323,19 @@ def sim_board_description(
                 phases=3,
                 signs=signs,
                 has_bay_sensor=True,
+                has_start_button=True,
             )
             for evse in range(1, evses + 1)
         ),
         readers=(
-            ReaderDescription("station", None),
-            *(ReaderDescription(f"evse{evse}", evse) for evse in range(1, evses + 1)),
+            _reader("station", None),
+            *(_reader(f"evse{evse}", evse) for evse in range(1, evses + 1)),
         ),
         model="simulator",
     )
+
+
+def _reader(id: str, evse: int | None) -> ReaderDescription:
+    """Test tools use ids that no card has: any text will do, and case is what it should be."""
+    more_types = ("ISO15693", "KeyCode", "Local", "MacAddress")
+    return ReaderDescription(id, evse, more_types=more_types, normalise=("upper-case",))

@@ -15,23 +15,14 @@ from hal.api import (
     FaultName,
     ReaderDescription,
     TokenPresented,
+    TokenUnreadable,
 )
 from hal.board import EvseUnit
 from hal.sim.place import SIDES, EvseWorld
 from hal.sim.signing import SigningMood
 from hal.sim.world import World
+from hal.tokens import TOKEN_TYPES, OneCard, Rubbish, normalise, steps_for
 
-TOKEN_TYPES = (
-    "Central",
-    "eMAID",
-    "ISO14443",
-    "ISO15693",
-    "KeyCode",
-    "Local",
-    "MacAddress",
-    "NoAuthorization",
-)
-MAX_TOKEN = 36
 MIN_CAPACITY_WH = 100.0
 
 
@@ -55,6 +46,8 @@ class SimHardware:
     def __init__(self, board: Handled, monotonic: Callable[[], float]) -> None:
         self._board = board
         self._monotonic = monotonic
+        self._cards: dict[str, OneCard] = {}
+        """What lies on each reader."""
 
     def plug(
         self,
@@ -155,13 +148,16 @@ class SimHardware:
         self._act(evse, 0.0, "set_bay", {"occupied": occupied})
 
     def token(self, id_token: str, *, type: str = "ISO14443", evse: int | None = None) -> None:
-        if not 1 <= len(id_token) <= MAX_TOKEN:
-            raise SimError(f"an id token has 1 to {MAX_TOKEN} characters")
         if type not in TOKEN_TYPES:
             raise SimError(f"unknown token type {type!r}; known: {', '.join(TOKEN_TYPES)}")
-        reader = self._reader(evse)
-        presented = TokenPresented(self._monotonic(), reader.id, reader.evse, id_token, type)
-        self._board.emit(presented)
+        reader, now = self._reader(evse), self._monotonic()
+        steps = steps_for(type, reader.token_type, reader.normalise)
+        token = normalise(id_token, type, steps)
+        if isinstance(token, Rubbish):
+            self._board.emit(TokenUnreadable(now, reader.id, reader.evse, token.why))
+            raise SimError(f"the reader cannot make a token of type {type} of it: {token.why}")
+        if self._cards.setdefault(reader.id, OneCard()).is_new(token, type, now):
+            self._board.emit(TokenPresented(now, reader.id, reader.evse, token, type))
 
     def _evse(self, evse: int) -> EvseDescription:
         for description in self._board.description.evses:

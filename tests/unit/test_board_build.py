@@ -1,11 +1,13 @@
 """Board files: what is read from them, and how a mistake is told."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from hal.api import (
     CableKind,
+    Change,
     ConnectorDescription,
     EvseDescription,
     EvseSetpoint,
@@ -13,9 +15,14 @@ from hal.api import (
     PilotState,
     Power,
     ReaderDescription,
+    TokenPresented,
 )
 from hal.build import build_board, heartbeat, read_board
 from hal.errors import BoardError
+from hal.gpio import Gpio
+from hal.options import DriverOptions
+from hal.registry import DRIVERS, Driver
+from hal.sim.board import sim_board_description
 from tests.unit.hal_fakes import FakeGpio, VirtualTime
 
 CONFIG = Path(__file__).parents[2] / "config" / "boards"
@@ -71,8 +78,9 @@ def test_the_packaged_simulator_describes_two_sockets() -> None:
         max_current_a=32.0,
         phases=3,
         has_bay_sensor=True,
+        has_start_button=True,
     )
-    assert plan.description.readers[2] == ReaderDescription("evse2", 2)
+    assert plan.description == sim_board_description(cable="socket")
 
 
 def test_a_simulated_board_cannot_be_built_from_devices() -> None:
@@ -251,6 +259,23 @@ cable = "socket"
         ('[[reader]]\nid = "a"\n[[reader]]\nid = "a"', "[[reader]] 2: id: 'a' is taken"),
         ('[[reader]]\nid = ""', "[[reader]] 1: id: Expected `str` of length >= 1"),
         ('[[reader]]\nid = "a"\n[reader.driver]\ndriver = "x"', "[[reader]] 1: driver: only"),
+        (
+            '[[reader]]\nid = "a"\ntoken_type = "RFID"',
+            "[[reader]] 1: token_type: 'RFID' is not one of eMAID, ISO14443,",
+        ),
+        (
+            '[[reader]]\nid = "a"\nmore_types = ["Central"]',
+            "[[reader]] 1: more_types: 'Central' is not one of",
+        ),
+        (
+            '[[reader]]\nid = "a"\nnormalise = "hex"',
+            "[[reader]] 1: normalise: 'hex' is not one of as-is, hex-upper, ",
+        ),
+        (
+            '[[reader]]\nid = "a"\nnormalise = ["hex-upper", "decimal-to-hex:40"]',
+            "[[reader]] 1: normalise: 'decimal-to-hex:40' is not one of",
+        ),
+        ('[[reader]]\nid = "a"\nnormalise = 4', "[[reader]] 1: normalise: Expected `str | array`"),
     ],
 )
 def test_readers_are_checked(path: Path, end: str, message: str) -> None:
@@ -258,6 +283,44 @@ def test_readers_are_checked(path: Path, end: str, message: str) -> None:
     with pytest.raises(BoardError) as raised:
         read_board(path)
     assert message in str(raised.value)
+
+
+class TypedDecimal:
+    """A keyboard reader that types the UID as a number, the last byte first."""
+
+    class Options(DriverOptions, frozen=True, kw_only=True):
+        device: str
+
+    def __init__(self, gpio: Gpio, options: "TypedDecimal.Options") -> None:
+        self.device = options.device
+
+    def read(self) -> str | None:
+        return "0000263851"
+
+
+def test_a_readers_table_says_how_its_tokens_are_normalised(path: Path) -> None:
+    drivers = {**DRIVERS, "typed": Driver("reader", TypedDecimal.Options, TypedDecimal)}
+    steps = '["decimal-to-hex:4", "reverse-bytes"]'
+    reader = f'[[reader]]\nid = "door"\nevse = 1\nnormalise = {steps}\n'
+    driver = '[reader.driver]\ndriver = "typed"\ndevice = "/dev/input/event0"'
+    plan = read_board(write(path, end=reader + driver), drivers)
+    where = ReaderDescription("door", 1, normalise=("decimal-to-hex:4", "reverse-bytes"))
+    assert plan.description.readers == (where,)
+    board, told = build_board(plan, VirtualTime().monotonic, gpio=FakeGpio()), list[Change]()
+    heard = threading.Event()
+
+    def hear(change: Change) -> None:
+        told.append(change)
+        if isinstance(change, TokenPresented):
+            heard.set()
+
+    board.start(hear)
+    assert heard.wait(5.0)
+    board.stop()
+    tokens = [change.id_token for change in told if isinstance(change, TokenPresented)]
+    assert tokens == ["AB060400"]
+    with pytest.raises(BoardError, match=r"\[\[reader\]\] 1: more_types: only on a simulated"):
+        read_board(write(path, end=reader + 'more_types = ["Local"]\n' + driver), drivers)
 
 
 def test_a_driver_that_cannot_open_its_lines_is_named(path: Path) -> None:
