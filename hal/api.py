@@ -422,8 +422,9 @@ class Board(Protocol):
     def reading(self, evse: int) -> MeterReading | None:
         """The latest reading of the EVSE's meter; None before the first or without a meter.
 
-        EVSE 0 is the main meter of the station (`BoardDescription.main_meter`). Its `at` says how old it is; a meter that stopped answering keeps its last reading
-        and raises METER_SILENT.
+        EVSE 0 is the main meter of the station (`BoardDescription.main_meter`). The reading's
+        `at` says how old it is; a meter that stopped answering, or says what cannot be, keeps
+        its last good reading and raises METER_SILENT.
         """
         ...
 
