@@ -15,6 +15,7 @@ from station.blocks.availability import ConnectorStatuses
 from station.blocks.boot import Boot
 from station.blocks.certificate_renewal import CertificateRenewal
 from station.blocks.certificates import Certificates
+from station.blocks.change_availability import ChangeAvailability
 from station.blocks.connection import Connection
 from station.blocks.heartbeat import Heartbeat
 from station.blocks.local_list import LocalList
@@ -241,6 +242,7 @@ class Station:
         self.security_events = SecurityEvents(context)
         self.boot = Boot(context, self.boot_reason)
         self.connector_statuses = ConnectorStatuses(context)
+        self.change_availability = ChangeAvailability(context)
         self.heartbeat = Heartbeat(context)
         self.transaction_events = TransactionEvents(context)
         self.metering = Metering(context)

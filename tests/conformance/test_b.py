@@ -513,3 +513,14 @@ def test_TC_B_50_CS(make_tool: MakeTool) -> None:
     tool.csms.at(SECURE_THERE, root=ROOT_2.pem)
     tool.booted(reset="OnIdle")
     assert is_at(tool, SECURE_THERE)
+
+
+def test_TC_B_23_CS(make_tool: MakeTool) -> None:
+    """B11.FR.01, B11.FR.02, B11.FR.03, B11.FR.04, B01.FR.03"""
+    tool = make_tool(connectors=2)
+    tool.unavailable(1, 1)
+    assert tool.csms.call("Reset", {"type": "OnIdle"}) == {"status": "Accepted"}
+    assert tool.expect_boot()["reason"] == "RemoteReset"
+    for evse, connector in tool.connectors():
+        status = "Unavailable" if (evse, connector) == (1, 1) else "Available"
+        tool.expect_status(status, evse=evse, connector=connector)
