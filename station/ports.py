@@ -54,6 +54,23 @@ class Store(Protocol):
         ...
 
 
+class Room(Protocol):
+    """What of the outbox may go when there is no room for everything."""
+
+    def limit(self, *, rows: int, size_bytes: int) -> None:
+        """From now on the outbox is thinned when it is longer than that."""
+        ...
+
+    def pin(self, row_id: int) -> None:
+        """This message is not to be dropped: it is in flight, or waits for more to say."""
+        ...
+
+    def unpin(self, row_id: int) -> None: ...
+
+    on_full: Callable[[str], Any]
+    """Told, with a line for a person, when thinning begins; again after room was found."""
+
+
 class Outbox(Protocol):
     """Messages owed to the CSMS; every change belongs to the unit of the present turn."""
 
@@ -98,6 +115,9 @@ class Outbox(Protocol):
     def last_id(self) -> int:
         """The id of the newest row ever appended."""
         ...
+
+    @property
+    def room(self) -> Room: ...
 
     def __len__(self) -> int: ...
 

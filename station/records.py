@@ -46,6 +46,15 @@ class SendClass(IntEnum):
     HEARTBEAT = 8
 
 
+class Worth(IntEnum):
+    """What would be lost with a message: when the queue is full, samples go first."""
+
+    FULL = 0  # Started, Ended, and whatever is no TransactionEvent: never dropped from the queue
+    SAMPLE = 1  # an Updated with meter values and nothing else
+    CHANGE = 2  # an Updated that tells of a change; goes only when there are no samples left
+    OWED = 3  # an Updated with what no other event will say: never dropped from the queue
+
+
 class OutboxRow(Record, frozen=True, kw_only=True):
     """One message that is owed to the CSMS, in the order of `id`."""
 
@@ -62,6 +71,7 @@ class OutboxRow(Record, frozen=True, kw_only=True):
     seq_no: int = 0
     attempts: int = 0
     offline: bool = False
+    worth: Worth = Worth.FULL
 
 
 class UndeliveredRow(Record, frozen=True, kw_only=True):
@@ -73,3 +83,20 @@ class UndeliveredRow(Record, frozen=True, kw_only=True):
     transaction_id: str
     seq_no: int
     reason: str
+    worth: Worth = Worth.FULL
+
+
+Run = tuple[int, int, int]
+"""Numbers from a first to a last one, both included, by a step."""
+
+
+class DroppedRow(Record, frozen=True, kw_only=True):
+    """Events of one transaction that the CSMS will never get: why its seqNos have gaps."""
+
+    transaction_id: str
+    part: int = 0
+    """Counts the rows of the same transaction."""
+    runs: tuple[Run, ...] = ()
+    """Their seqNos, in the order in which they were dropped."""
+    up_to_id: int = 0
+    """Thinning of this transaction goes on behind this message."""

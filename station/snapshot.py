@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET
+
 from station import advice
 from station.charging.evses import Evse
 from station.charging.rows import TransactionRow
@@ -35,6 +37,7 @@ def take_snapshot(station: "Station") -> Snapshot:
             "depth": len(outbox),
             "transaction_events": outbox.transaction_rows,
             "undelivered": outbox.undelivered,
+            "dropped": outbox.dropped,
             "bytes": outbox.total_bytes,
         },
         limits={str(evse.id): evse.limit_a() for evse in station.evses},
@@ -47,6 +50,8 @@ def take_snapshot(station: "Station") -> Snapshot:
             "safe_mode": station.safe_mode,
             "contained_failures": station.contained.count + station.store.effect_failures,
             "metrics": station.metrics.told(),
+            "readers": station.token_readers.told(),
+            "driver": _driver(station, None),
         },
     )
 
@@ -104,6 +109,7 @@ def _evse(station: "Station", evse: Evse) -> dict[str, Any]:
         "faults": sorted(str(fault.name) for fault in report.faults),
         "authorized": station.transactions.grants.of(evse.id) is not None,
         "transaction_id": None if row is None else row.id,
+        "driver": _driver(station, evse.id),
         "connectors": [
             {
                 "id": connector.id,
@@ -113,6 +119,27 @@ def _evse(station: "Station", evse: Evse) -> dict[str, Any]:
             }
             for connector in evse.description.connectors
         ],
+    }
+
+
+def _driver(station: "Station", evse_id: int | None) -> dict[str, Any] | None:
+    """What the driver who showed a token here is told; in whose language, if that is known."""
+    answer = station.driver_answers.at(evse_id)
+    if answer is None:
+        return None
+    message = answer.message
+    return {
+        "accepted": answer.accepted,
+        "status": None if answer.status is None else str(answer.status),
+        "languages": [each for each in (answer.language1, answer.language2) if each],
+        "message": None
+        if message is None
+        else {
+            "content": message.content,
+            "format": str(message.format),
+            "language": None if message.language is UNSET else message.language,
+        },
+        "remaining_s": round(station.driver_answers.remaining_s(evse_id), 1),
     }
 
 

@@ -10,6 +10,8 @@ from msgspec import Struct
 
 from station.clock import Clock, Trust
 from station.csms.clock_fixes import ClockFixes
+from station.csms.pace import Pace
+from station.csms.worth import worth_of
 from station.device_model import DeviceModel, Integer, Variable
 from station.ocpp import codec
 from station.ocpp.errors import RpcError
@@ -75,6 +77,7 @@ class Durable:
         self.last_durable_id = outbox.last_id
         """Nothing newer may leave yet: whatever else makes the line move."""
         self._delivering: int | None = None
+        self._pace = Pace(variables, outbox.room)
         for variable in (MESSAGE_ATTEMPTS, MESSAGE_ATTEMPT_INTERVAL):
             variables.declare(variable)
         for send_class in DURABLE_CLASSES:
@@ -102,6 +105,7 @@ class Durable:
                 boot_id=self._boot_id,
                 clock_offset_s=self._clock.offset_s if untrusted else None,
                 offline=offline,
+                worth=worth_of(request),
             )
         )
         return row.id
@@ -123,6 +127,14 @@ class Durable:
         self._outbox.mark_all_offline()
         for send_class in DURABLE_CLASSES:
             self._scheduler.release(send_class)
+        self._scheduler.hold(SendClass.BACKLOG, self._pace.free_at)
+
+    def sent(self, row_id: int, send_class: SendClass) -> None:
+        """The message is in flight: it is not dropped now, and the backlog keeps its pace."""
+        self._outbox.room.pin(row_id)
+        if send_class is SendClass.BACKLOG:
+            self._pace.take(self._reactor.now())
+            self._scheduler.hold(SendClass.BACKLOG, self._pace.free_at)
 
     def render(self, row: OutboxRow) -> bytes:
         """The payload as it leaves: right timestamps, and `offline` said explicitly."""
@@ -137,6 +149,7 @@ class Durable:
         return payload[:-1] + (b',"offline":true}' if row.offline else b',"offline":false}')
 
     def outcome(self, row_id: int, send_class: SendClass, outcome: Outcome) -> None:
+        self._outbox.room.unpin(row_id)
         row = self._outbox.get(row_id)
         if row is None:
             return
@@ -183,8 +196,13 @@ class Durable:
             return
         self._outbox.update(msgspec.structs.replace(row, attempts=attempts))  # E13.FR.02
         # E13.FR.03: the interval times the number of preceding transmissions
-        wait_s = min(self._variables[MESSAGE_ATTEMPT_INTERVAL] * attempts, LONGEST_HOLD_S)
-        self._scheduler.hold(send_class, self._reactor.now() + wait_s)
+        wait_s: float = self._variables[MESSAGE_ATTEMPT_INTERVAL] * attempts
+        if guaranteed:
+            wait_s = min(wait_s, LONGEST_HOLD_S)
+        held_until = self._reactor.now() + wait_s
+        if send_class is SendClass.BACKLOG:
+            held_until = max(held_until, self._pace.free_at)
+        self._scheduler.hold(send_class, held_until)
 
 
 class _OutboxLine:
@@ -198,12 +216,21 @@ class _OutboxLine:
         if row is None or row.id > self._durable.last_durable_id:
             return None
         durable, send_class = self._durable, self._send_class
-        return Outgoing(
+        return _Owed(
             send_class,
             row.action,
             render=lambda: durable.render(row),
             on_outcome=lambda outcome: durable.outcome(row.id, send_class, outcome),
+            row_id=row.id,
         )
 
     def sent(self, outgoing: Outgoing) -> None:
         """The row stays until it is answered; one CALL is in flight, so it is not offered again."""
+        assert isinstance(outgoing, _Owed)
+        self._durable.sent(outgoing.row_id, self._send_class)
+
+
+class _Owed(Outgoing, eq=False):
+    """A CALL that stands in the outbox."""
+
+    row_id: int = 0

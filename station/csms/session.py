@@ -73,6 +73,7 @@ class CsmsSession:
             self._scheduler.add_line(send_class, MemoryLine())
         fixes = ClockFixes(store, events, clock, boot_id)
         self._durable = Durable(reactor, clock, outbox, variables, self._scheduler, fixes, boot_id)
+        outbox.room.on_full = self._queue_is_full
         self._inbound = Inbound(reactor, events, self._send_answer)
         self._latest: dict[str, _Latest] = {}
         self._generation: int | None = None
@@ -385,6 +386,9 @@ class CsmsSession:
         if generation is not None and generation == self._generation:
             self._metrics.bytes_sent += len(text)
             self._link.send(generation, text)
+
+    def _queue_is_full(self, told: str) -> None:
+        self._events.publish(SecurityHappened("MemoryExhaustion", told))
 
     def _check_flushed(self) -> None:
         if self._flushed is None:

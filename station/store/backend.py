@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct, field
 
-from station.records import SendClass, StoreHealth
+from station.records import SendClass, StoreHealth, Worth
 from station.store.units import Unit
 
 Blob = tuple[int, bytes]
@@ -22,7 +22,16 @@ class Entry(msgspec.Struct, gc=False):
     send_class: SendClass
     transaction_id: str = ""
     seq_no: int = 0
+    worth: Worth = Worth.FULL
     size: int = 0
+
+
+class Kept(msgspec.Struct, gc=False):
+    """What memory keeps of every message that was given up."""
+
+    transaction_id: str = ""
+    seq_no: int = 0
+    worth: Worth = Worth.FULL
 
 
 class Opening(Struct, frozen=True):
@@ -37,7 +46,8 @@ class Opening(Struct, frozen=True):
     """The JSON of the first `WINDOW` of them."""
     damaged: dict[int, bytes] = field(default_factory=dict)
     """Queued messages that no longer decode."""
-    undelivered: int = 0
+    undelivered: dict[int, Kept] = field(default_factory=dict)
+    """Every message given up, by id, in order."""
     blind: bool = False
     """Nothing could be read: once the disk works again, what it holds is set aside."""
     detail: str = ""
@@ -62,6 +72,11 @@ class Disk(Protocol):
         ...
 
     def close(self) -> None: ...
+
+    @property
+    def is_low(self) -> bool:
+        """There is hardly any space left, as of the last look; cheap, from any thread."""
+        ...
 
 
 class Reports(Protocol):
@@ -97,4 +112,9 @@ class Backend(Protocol):
 
     def stop(self, timeout_s: float) -> bool:
         """Finish what was handed over and close; True when that succeeded in time."""
+        ...
+
+    @property
+    def is_low(self) -> bool:
+        """The disk has hardly any space left."""
         ...

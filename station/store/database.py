@@ -14,7 +14,13 @@ from msgspec.structs import replace
 
 from station.records import StoreHealth
 from station.store.backend import Blob, Opening
-from station.store.files import copy_to_memory, create_file, remove_copy, set_aside
+from station.store.files import (
+    copy_to_memory,
+    create_file,
+    has_less_than,
+    remove_copy,
+    set_aside,
+)
 from station.store.loading import load_opening
 from station.store.migrate import Migration, find_migrations, migrate
 from station.store.units import Key, Unit, is_queue
@@ -26,6 +32,11 @@ MEMORY = ":memory:"
 BUSY_S = 5.0
 CHECKPOINT_PAGES = 1000
 CACHE_KIB = 1024
+LOW_BYTES = 32_000_000
+LOW_PART = 0.1
+"""Less free space than both, and the disk is low: a small partition may use most of itself."""
+LOOK_EVERY = 64
+"""Units between two looks at the free space; a look takes 2 µs."""
 
 CREATE = """CREATE TABLE IF NOT EXISTS "{}" (
     key TEXT PRIMARY KEY, ord INTEGER NOT NULL, row BLOB NOT NULL) WITHOUT ROWID"""
@@ -48,6 +59,8 @@ class Database:
         self._migrations = migrations
         self._connection: sqlite3.Connection | None = None
         self._tables: set[str] = set()
+        self._units = 0
+        self.is_low = False
 
     def open(self) -> Opening:
         """Damaged: set aside and begun anew. Unusable disk: what can be read, VOLATILE."""
@@ -72,6 +85,8 @@ class Database:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+        finally:
+            self._look_for_space()
 
     def read(self, queue: str, ids: Sequence[int]) -> list[Blob]:
         select = f"SELECT id, row FROM {queue} WHERE id = ?"  # noqa: S608 - a validated name
@@ -96,6 +111,11 @@ class Database:
         self._tables.clear()
         if connection is not None:
             connection.close()
+
+    def _look_for_space(self) -> None:
+        if self._path is not None and self._units % LOOK_EVERY == 0:
+            self.is_low = has_less_than(self._path.parent, LOW_BYTES, LOW_PART)
+        self._units += 1
 
     def _connect(self) -> sqlite3.Connection:
         if self._connection is None:

@@ -20,6 +20,16 @@ def create_file(path: Path) -> bool:
     return True
 
 
+def has_less_than(directory: Path, size_bytes: int, part: float) -> bool:
+    """Whether less space is free for us there than that, and than that part of the whole."""
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return False
+    free_bytes = found.f_bavail * found.f_frsize
+    return free_bytes < min(size_bytes, part * found.f_blocks * found.f_frsize)
+
+
 def sync_file(path: Path) -> None:
     _sync(path, os.O_RDWR)
 

@@ -35,6 +35,10 @@ class FaultyDisk:
     def close(self) -> None:
         self._disk.close()
 
+    @property
+    def is_low(self) -> bool:
+        return self._disk.is_low
+
     def _refuse(self) -> None:
         if self.error is not None:
             raise self.error
@@ -91,6 +95,10 @@ class InlineStore:
                 self._writer.commit()
         self._dead = True
         return self._writer.close()
+
+    @property
+    def is_low(self) -> bool:
+        return self._writer.is_low
 
     def stall_until(self, until: float) -> None:
         """Nothing becomes durable before reactor time *until*."""

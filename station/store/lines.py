@@ -37,10 +37,17 @@ class TransactionLines:
 
     def split_at(self, offline_id: int) -> None:
         """The link has changed, or a turn in which it had was undone."""
-        if offline_id != self._offline_id:
-            self._offline_id = offline_id
-            backlog = self._ids[: bisect_right(self._ids, offline_id)]
-            self._past = Counter(self._index[row_id].transaction_id for row_id in backlog)
+        if offline_id > self._offline_id:
+            for row_id in self._between(self._offline_id, offline_id):
+                self._past[self._index[row_id].transaction_id] += 1
+        elif offline_id < self._offline_id:
+            for row_id in self._between(offline_id, self._offline_id):
+                _decrease(self._past, self._index[row_id].transaction_id)
+        self._offline_id = offline_id
+
+    def _between(self, above_id: int, up_to_id: int) -> list[int]:
+        ids = self._ids
+        return ids[bisect_right(ids, above_id) : bisect_right(ids, up_to_id)]
 
     def first_backlog(self) -> int | None:
         return self._ids[0] if self._ids and self._ids[0] <= self._offline_id else None

@@ -5,17 +5,19 @@ from collections.abc import Iterable
 
 import msgspec
 
-from station.store.backend import WINDOW, Blob, Entry, Opening
+from station.store.backend import WINDOW, Blob, Entry, Kept, Opening
 from station.store.units import OUTBOX, UNDELIVERED
 
 
 def load_opening(connection: sqlite3.Connection) -> Opening:
-    opening = Opening(undelivered=_count(connection))
+    opening = Opening()
     for table in _find_tables(connection):
         select = f'SELECT key, ord, row FROM "{table}" ORDER BY ord, key'  # noqa: S608
         opening.tables[table] = connection.execute(select).fetchall()
     rows = connection.execute(f"SELECT id, row FROM {OUTBOX} ORDER BY id")  # noqa: S608
     add_messages(opening, rows)
+    kept = connection.execute(f"SELECT id, row FROM {UNDELIVERED} ORDER BY id")  # noqa: S608
+    add_undelivered(opening, kept)
     return opening
 
 
@@ -36,11 +38,16 @@ def add_messages(opening: Opening, rows: Iterable[Blob]) -> None:
             opening.window[row_id] = blob
 
 
+def add_undelivered(opening: Opening, rows: Iterable[Blob]) -> None:
+    """Index every message that was given up; one that no longer decodes still counts."""
+    decode = msgspec.json.Decoder(Kept).decode
+    for row_id, blob in rows:
+        try:
+            opening.undelivered[row_id] = decode(blob)
+        except (msgspec.MsgspecError, ValueError):
+            opening.undelivered[row_id] = Kept()
+
+
 def _find_tables(connection: sqlite3.Connection) -> list[str]:
     select = "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 't_*' ORDER BY name"
     return [name for (name,) in connection.execute(select)]
-
-
-def _count(connection: sqlite3.Connection) -> int:
-    select = f"SELECT COUNT(*) FROM {UNDELIVERED}"  # noqa: S608
-    return int(connection.execute(select).fetchone()[0])

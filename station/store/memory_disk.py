@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from station.store.backend import Blob, Opening
-from station.store.loading import add_messages
+from station.store.loading import add_messages, add_undelivered
 from station.store.units import OUTBOX, UNDELIVERED, Key, Unit
 
 
@@ -12,9 +12,10 @@ class MemoryDisk:
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[Key, tuple[int, bytes]]] = {}
+        self.is_low = False
 
     def open(self) -> Opening:
-        opening = Opening(undelivered=len(self.tables.get(UNDELIVERED, ())))
+        opening = Opening()
         for name in sorted(self.tables):
             rows = self.tables[name]
             if name.startswith("t_"):
@@ -23,6 +24,7 @@ class MemoryDisk:
                     key=lambda row: (row[1], row[0]),
                 )
         add_messages(opening, sorted(self._blobs(OUTBOX)))
+        add_undelivered(opening, sorted(self._blobs(UNDELIVERED)))
         return opening
 
     def apply(self, unit: Unit) -> None:

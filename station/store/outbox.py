@@ -5,6 +5,9 @@ Theory of operation. Memory holds an index of every message and, of a bounded wi
 `ids`, takes a row with `get`, and when that is None lets `fetch` bring a batch.
 Ids are reserved in steps, so that none returns after a restart and appending costs
 no second row. "Everything queued so far is offline" is one number.
+When the queue is longer than its quota, turns of their own thin it, `BATCH` messages each
+(`thinning`), and `dropped` lists which; nothing else ever leaves it unsent, but for what was
+given up (`undelivered`).
 """
 
 import logging
@@ -15,32 +18,26 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from station.records import OutboxRow, Record, SendClass, Table, UndeliveredRow
+from station.records import OutboxRow, SendClass, Worth
 from station.store.backend import WINDOW, Blob, Entry
 from station.store.core_store import CoreStore
 from station.store.lines import TransactionLines, following
-from station.store.units import OUTBOX, QUARANTINE, UNDELIVERED
+from station.store.room import STATE, OutboxState, Room
+from station.store.undelivered import Undelivered
+from station.store.units import OUTBOX, QUARANTINE
 
 log = logging.getLogger(__name__)
 
 IDS_RESERVED = 256
 FETCH_AGAIN_S = 5.0
 FETCH_BATCH = 200
+LIVE_WINDOW = 500
+"""Rows beyond `WINDOW` that are held whole when they are written while there is a link."""
+MAX_EVENTS = 10_000
+"""Messages of class EVENT; beyond it the oldest goes."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(OutboxRow).decode
-
-
-class OutboxState(Record, frozen=True, kw_only=True):
-    """What must not be forgotten when the outbox is empty."""
-
-    reserved_id: int = 0
-    """No id above it was ever given."""
-    offline_id: int = 0
-    """Every message up to it waited while offline (E11.FR.07)."""
-
-
-STATE = Table("outbox_state", OutboxState, key=lambda _: "")
 
 
 class Outbox:
@@ -55,10 +52,11 @@ class Outbox:
         self._classes: dict[SendClass, list[int]] = {each: [] for each in SendClass}
         """Ids of each class, sorted: taking the first of 100,000 moves 0.8 MB, 20 µs."""
         self._blobs = opening.window
-        self._undelivered = opening.undelivered
         self._total_bytes = 0
-        self._last_id = self._state.reserved_id
         self._lines = TransactionLines(self._index, self._classes[SendClass.TRANSACTION])
+        self.room = Room(store, self, self._lines.has)
+        self._undelivered = Undelivered(store, self.room.dropped)
+        self._last_id = self._state.reserved_id
         self._fetching = False
         self.on_fetched: Callable[[], Any] = _nothing
         """Told when a head that was not in memory has arrived."""
@@ -76,7 +74,12 @@ class Outbox:
     @property
     def undelivered(self) -> int:
         """Messages given up so far and kept."""
-        return self._undelivered
+        return len(self._undelivered)
+
+    @property
+    def dropped(self) -> int:
+        """Messages dropped for want of room, ever."""
+        return self._state.dropped
 
     def counts(self) -> dict[SendClass, int]:
         return {each: len(ids) for each, ids in self._classes.items()}
@@ -164,8 +167,12 @@ class Outbox:
             self._states.put(replace(self._state, reserved_id=row_id + IDS_RESERVED - 1))
         row = replace(row, id=row_id)
         blob = _encode(row)
-        self._insert(row_id, _index_of(row, blob), blob if len(self._blobs) < WINDOW else None)
+        room = len(self._blobs) < (WINDOW if row.offline else WINDOW + LIVE_WINDOW)
+        self._insert(row_id, _index_of(row, blob), blob if room else None)
         self._turn.write(OUTBOX, row_id, (0, blob), self._drop, row_id)
+        if row.send_class is SendClass.EVENT:
+            self._bound_events()
+        self.room.look()
         return row
 
     def update(self, row: OutboxRow) -> None:
@@ -182,22 +189,16 @@ class Outbox:
             blob = self._blobs.get(row_id)
             self._drop(row_id)
             self._turn.write(OUTBOX, row_id, None, self._insert, row_id, entry, blob)
+            self.room.relax()
 
     def to_undelivered(self, row_id: int, reason: str) -> None:
         """Give a message up after its last attempt (E13.FR.04): kept, no longer queued."""
         row = self.get(row_id)
         if row is None:
             raise LookupError(f"message {row_id} is not queued, or not in memory: fetch it first")
-        kept = UndeliveredRow(
-            id=row_id,
-            action=row.action,
-            payload=row.payload,
-            transaction_id=row.transaction_id,
-            seq_no=row.seq_no,
-            reason=reason,
-        )
-        self._count_undelivered(1)
-        self._turn.write(UNDELIVERED, row_id, (0, _encode(kept)), self._count_undelivered, -1)
+        forgotten = self._undelivered.add(row, reason)
+        if forgotten:
+            self.room.count(forgotten)
         self.remove(row_id)
 
     def mark_all_offline(self) -> None:
@@ -206,9 +207,17 @@ class Outbox:
         if newest > self._state.offline_id:
             self._states.put(replace(self._state, offline_id=newest))
 
+    def _bound_events(self) -> None:
+        ids = self._classes[SendClass.EVENT]
+        if len(ids) > MAX_EVENTS:
+            oldest = next((row_id for row_id in ids if not self.room.is_pinned(row_id)), None)
+            if oldest is not None:
+                self.remove(oldest)
+                self.room.count(1)
+
     @property
     def _state(self) -> OutboxState:
-        return self._states.get("") or _NO_STATE
+        return self.room.state
 
     def _newest(self) -> int:
         return max((ids[-1] for ids in self._classes.values() if ids), default=0)
@@ -219,6 +228,7 @@ class Outbox:
             self._total_bytes += entry.size
             if entry.send_class is SendClass.TRANSACTION:
                 self._lines.add(row_id, entry.transaction_id)
+                self.room.thinning.add(row_id, entry)
         self._last_id = max(self._last_id, self._newest())
         for row_id, blob in damaged.items():
             self._quarantine(row_id, blob)
@@ -233,13 +243,14 @@ class Outbox:
             log.error("%d queued messages were lost with the disk", len(lost))
         for row_id, blob in self._blobs.items():
             self._turn.unit[OUTBOX, row_id] = (0, blob)
-        self._undelivered = 0
+        self._undelivered.clear()
 
     def _insert(self, row_id: int, entry: Entry, blob: bytes | None) -> None:
         insort(self._classes[entry.send_class], row_id)
         self._index[row_id] = entry
         if entry.send_class is SendClass.TRANSACTION:
             self._lines.add(row_id, entry.transaction_id)
+            self.room.thinning.add(row_id, entry)
         if blob is not None:
             self._blobs[row_id] = blob
         self._total_bytes += entry.size
@@ -250,12 +261,13 @@ class Outbox:
         del ids[bisect_left(ids, row_id)]
         if entry.send_class is SendClass.TRANSACTION:
             self._lines.drop(row_id, entry.transaction_id)
+            self.room.thinning.remove(row_id, entry)
         self._blobs.pop(row_id, None)
         self._total_bytes -= entry.size
 
     def _replace(self, row_id: int, entry: Entry, blob: bytes | None) -> None:
         before = self._index[row_id]
-        if (entry.send_class, entry.transaction_id) == (before.send_class, before.transaction_id):
+        if _place(entry) == _place(before):
             self._index[row_id] = entry
             self._total_bytes += entry.size - before.size
             self._blobs.pop(row_id, None)
@@ -264,9 +276,6 @@ class Outbox:
         else:
             self._drop(row_id)
             self._insert(row_id, entry, blob)
-
-    def _count_undelivered(self, change: int) -> None:
-        self._undelivered += change
 
     def _on_fetched(
         self,
@@ -307,10 +316,11 @@ class Outbox:
 
 
 def _index_of(row: OutboxRow, blob: bytes) -> Entry:
-    return Entry(row.send_class, row.transaction_id, row.seq_no, len(blob))
+    return Entry(row.send_class, row.transaction_id, row.seq_no, row.worth, len(blob))
 
 
-_NO_STATE = OutboxState()
+def _place(entry: Entry) -> tuple[SendClass, str, Worth]:
+    return entry.send_class, entry.transaction_id, entry.worth
 
 
 def _nothing() -> None:

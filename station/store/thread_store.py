@@ -71,6 +71,10 @@ class ThreadStore:
         return not self._thread.is_alive() and not self._lost
 
     @property
+    def is_low(self) -> bool:
+        return self._writer.is_low
+
+    @property
     def groups(self) -> int:
         """Transactions that succeeded (metrics)."""
         return self._writer.groups

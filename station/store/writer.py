@@ -55,6 +55,10 @@ class Writer:
             self._damaged = opening.blind
         return opening
 
+    @property
+    def is_low(self) -> bool:
+        return self._disk.is_low
+
     def take(self, serial: int, unit: Unit, whole: bool) -> None:
         self._serial = serial
         if self._pending:
@@ -84,19 +88,18 @@ class Writer:
 
     def read(self, queue: str, ids: Sequence[int]) -> list[Blob] | None:
         """Rows as they will be once everything taken is durable; None when it cannot be read."""
+        waiting = {row_id for row_id in ids if (queue, row_id) in self._pending}
         try:
-            found = dict(self._disk.read(queue, ids))
+            on_disk = [row_id for row_id in ids if row_id not in waiting]
+            found = dict(self._disk.read(queue, on_disk)) if on_disk else {}
         except Exception as error:  # noqa: BLE001 - the caller is told and asks again
             log.warning("the store cannot be read: %s", error)
             self._damaged = self._damaged or is_corrupt(error)
             return None
-        for row_id in ids:
-            if (queue, row_id) in self._pending:
-                operation = self._pending[queue, row_id]
-                if operation is None:
-                    found.pop(row_id, None)
-                else:
-                    found[row_id] = operation[1]
+        for row_id in waiting:
+            operation = self._pending[queue, row_id]
+            if operation is not None:
+                found[row_id] = operation[1]
         return [(row_id, found[row_id]) for row_id in ids if row_id in found]
 
     def close(self) -> bool:

@@ -280,6 +280,7 @@ def test_messages_that_were_only_on_a_damaged_disk_are_forgotten(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("station.store.outbox.WINDOW", 1)
+    monkeypatch.setattr("station.store.outbox.LIVE_WINDOW", 0)
     outbox = Outbox(harness.store)
     ids = append(harness, outbox, message(1), message(2))
     harness.settle()
@@ -390,6 +391,7 @@ def test_messages_beyond_the_window_are_fetched(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("station.store.outbox.WINDOW", 2)
+    monkeypatch.setattr("station.store.outbox.LIVE_WINDOW", 0)
     monkeypatch.setattr("station.store.loading.WINDOW", 2)
     outbox = Outbox(harness.store)
     ids = append(harness, outbox, *(message(number) for number in range(6)))
@@ -409,6 +411,7 @@ def test_fetching_waits_for_the_disk_and_knows_what_is_not_written_yet(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("station.store.outbox.WINDOW", 0)
+    monkeypatch.setattr("station.store.outbox.LIVE_WINDOW", 0)
     monkeypatch.setattr("station.store.outbox.FETCH_AGAIN_S", 0.0)
     outbox = Outbox(harness.store)
     harness.fail_with(FULL)

@@ -132,6 +132,7 @@ def test_a_head_beyond_the_window_is_fetched_and_announced(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("station.store.outbox.WINDOW", 1)
+    monkeypatch.setattr("station.store.outbox.LIVE_WINDOW", 0)
     monkeypatch.setattr("station.store.outbox.FETCH_BATCH", 2)
     backlog = [queue.append("a") for _ in range(4)]
     queue.turn(queue.outbox.mark_all_offline)
@@ -205,6 +206,7 @@ def test_only_a_message_in_memory_can_be_given_up(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("station.store.outbox.WINDOW", 0)
+    monkeypatch.setattr("station.store.outbox.LIVE_WINDOW", 0)
     row_id = queue.append("a")
     queue.turn(queue.outbox.to_undelivered, row_id, "no answer")
     assert isinstance(queue.harness.reactor.failures[0], LookupError)
@@ -215,6 +217,7 @@ def test_a_message_that_vanished_from_the_disk_is_forgotten_with_a_line_in_the_l
     queue: Queue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("station.store.outbox.WINDOW", 0)
+    monkeypatch.setattr("station.store.outbox.LIVE_WINDOW", 0)
     gone, there = queue.append("a"), queue.append("a")
     queue.harness.settle()
     assert isinstance(queue.harness.disk, MemoryDisk)
