@@ -5,9 +5,8 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from station.charging.rows import Cause, TokenRow, TransactionRow
+from station.charging.rows import TokenRow
 from station.charging.steps import TransactionStep
-from station.charging.transaction import TxPoint
 from station.context import Context
 from station.events import IdTokenInfoReceived
 from station.ocpp.messages.common import (
@@ -21,12 +20,10 @@ from station.ocpp.messages.transactions import (
     ChargingState,
     GetTransactionStatusRequest,
     GetTransactionStatusResponse,
-    Reason,
     Transaction,
     TransactionEvent,
     TransactionEventRequest,
     TransactionEventResponse,
-    TriggerReason,
 )
 from station.records import OutboxRow, SendClass
 
@@ -114,37 +111,19 @@ class TransactionEvents:
             return
         token = _carried_token(sent)
         row = self._context.transactions.find(sent.transaction_id)
-        if row is not None and row.stop is None:
+        if row is not None:
             if info.status is not AuthorizationStatus.ACCEPTED:
-                self._refused(row)
-            elif token is None or token == row.token:  # not of one that stopped it
-                self._learn_group(row, info)
+                self._context.transactions.refusals.refused(row, token)
+            elif token in (None, row.token):  # not of one that stopped it
+                self._context.transactions.refusals.accepted(row)
+                self._learn_group(sent.transaction_id, info)
         if token is not None:  # C10.FR.05, C12.FR.06: news, even if the transaction has ended
             self._context.events.publish(IdTokenInfoReceived(token.id_token, token.type, info))
 
-    def _refused(self, row: TransactionRow) -> None:
-        context = self._context
-        grant = context.transactions.grants.of(row.evse_id)
-        if grant is None:
-            return
-        cause = Cause(trigger=TriggerReason.DEAUTHORIZED, reason=Reason.DE_AUTHORIZED)
-        stops = context.charging.stop_points
-        if context.charging.stop_on_invalid_id:
-            if stops & ENDING_POINTS:  # E05.FR.10, E06.FR.04
-                context.transactions.end(row, cause)
-            else:  # E05.FR.09
-                context.transactions.stop(grant, cause)
-        elif TxPoint.ENERGY_TRANSFER in stops:  # E05.FR.02: energy stopped is the end of it
-            context.transactions.end(row, cause)
-        else:  # E05.FR.02
-            context.transactions.suspend(row)
-
-    def _learn_group(self, row: TransactionRow, info: IdTokenInfo) -> None:
-        if info.group_id_token is not UNSET:
+    def _learn_group(self, transaction_id: str, info: IdTokenInfo) -> None:
+        row = self._context.transactions.find(transaction_id)
+        if row is not None and info.group_id_token is not UNSET:
             self._context.transactions.set_group(row, info.group_id_token.id_token)
-
-
-ENDING_POINTS = frozenset({TxPoint.AUTHORIZED, TxPoint.POWER_PATH_CLOSED, TxPoint.ENERGY_TRANSFER})
 
 
 def _carried_token(sent: OutboxRow) -> TokenRow | None:

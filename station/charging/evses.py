@@ -86,7 +86,7 @@ class Evse:
     def is_offering(self) -> bool:
         return self.wanted.power is Power.OFFER
 
-    def facts(self, *, authorized: bool, signed: bool) -> Facts:
+    def facts(self, *, authorized: bool, signed: bool, withheld: bool = False) -> Facts:
         report = self.report
         return Facts(
             bay=bool(report.bay_occupied),
@@ -95,6 +95,7 @@ class Evse:
             signed=signed,
             offered=self.is_offering,
             settling=self.is_offering and not self._settled,
+            withheld=withheld,
             drawing=report.drawing,
         )
 

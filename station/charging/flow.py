@@ -24,12 +24,18 @@ class FlowTimes:
         if now.drawing and row.id not in self._since:
             self._since[row.id] = self._now()
         elif before.drawing and not now.drawing:
-            charged_s = self.charged_s(row)
+            row = self.keep(row)
             self._since.pop(row.id, None)
-            return replace(row, charged_s=charged_s)
         return row
 
-    def charged_s(self, row: TransactionRow) -> float:
+    def keep(self, row: TransactionRow) -> TransactionRow:
+        """The row with what has flowed so far, so that a power cut cannot take it along."""
+        charged_s = self._charged_s(row)
+        if row.id in self._since:
+            self._since[row.id] = self._now()
+        return replace(row, charged_s=charged_s)
+
+    def _charged_s(self, row: TransactionRow) -> float:
         since = self._since.get(row.id)
         return row.charged_s + (0.0 if since is None else self._now() - since)
 

@@ -13,7 +13,7 @@ from station.charging.steps import Change, take_step
 from station.charging.transaction import Facts
 from station.clock import Clock
 from station.events import EventBus, TransactionEnded
-from station.ocpp.messages.transactions import Reason, TransactionEvent
+from station.ocpp.messages.transactions import ChargingState, Reason, TransactionEvent
 from station.ports import Store
 
 
@@ -61,18 +61,13 @@ class Ledger:
         """
         row = TransactionRow(id=self._new_id(), started_at=self._clock.utc(), evse_owed=True)
         if evse is not None:
-            reading = self._evses.board.reading(evse.id)
-            row = replace(
-                row,
-                evse_id=evse.id,
-                connector_id=evse.report.connector,
-                begin_wh=None if reading is None else reading.energy_wh,
-            )
+            row = replace(row, evse_id=evse.id, connector_id=evse.report.connector)
         return row if grant is None else with_token(row, grant)
 
     def emit(self, row: TransactionRow, change: Change, now: Facts) -> None:
         """Commit the step and tell block E."""
-        step = take_step(row, change, now, self._clock.utc(), self._flow.charged_s(row))
+        row = self._flow.keep(self._with_register(row))
+        step = take_step(row, change, now, self._clock.utc(), row.charged_s)
         if step.kind is not TransactionEvent.ENDED:
             self._rows.put(step.row)
         self._events.publish(step)
@@ -85,6 +80,13 @@ class Ledger:
 
     def tell_end(self, row: TransactionRow, reason: Reason) -> None:
         self._events.publish(TransactionEnded(row.id, row.evse_id, reason))
+
+    def _with_register(self, row: TransactionRow) -> TransactionRow:
+        """The row with what the meter showed first, as soon as EVSE and meter are known."""
+        reading = None if row.evse_id is None else self._evses.board.reading(row.evse_id)
+        if row.begin_wh is not None or reading is None:
+            return row
+        return replace(row, begin_wh=reading.energy_wh)
 
     # -- facts
 
@@ -99,7 +101,10 @@ class Ledger:
     def facts(self, evse: Evse) -> Facts:
         """As they are now."""
         authorized = self._grants.of(evse.id) is not None or not self._policy.authorization_needed()
-        return evse.facts(authorized=authorized, signed=evse.id in self._signed)
+        row = self.on_evse(evse.id)
+        withheld = row is not None and row.state == ChargingState.SUSPENDED_EVSE
+        signed = evse.id in self._signed
+        return evse.facts(authorized=authorized, signed=signed, withheld=withheld)
 
     def facts_of(self, row: TransactionRow) -> Facts:
         if row.evse_id is None:
@@ -145,6 +150,7 @@ def with_token(row: TransactionRow, grant: GrantRow) -> TransactionRow:
         group_id_token=row.group_id_token or grant.group_id_token,
         token_owed=grant.token,  # E02.FR.01, E02.FR.20, E03.FR.01
         remote_start_owed=grant.remote_start_id,  # F01.FR.25, F02.FR.01
+        refused=False,
         suspended=False,
         reason=None,
     )

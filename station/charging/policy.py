@@ -37,6 +37,9 @@ EV_CONNECTION_TIMEOUT = Variable(
 STOP_TX_ON_EV_SIDE_DISCONNECT = Variable(
     "TxCtrlr", "StopTxOnEVSideDisconnect", Boolean(), default=True
 )
+MAX_ENERGY_ON_INVALID_ID = Variable(
+    "TxCtrlr", "MaxEnergyOnInvalidId", Integer(unit="Wh", min=0), default=0
+)
 STOP_TX_ON_INVALID_ID = Variable("TxCtrlr", "StopTxOnInvalidId", Boolean(), default=True)
 TX_BEFORE_ACCEPTED = Variable("TxCtrlr", "TxBeforeAcceptedEnabled", Boolean(), default=True)
 UNLOCK_ON_EV_SIDE_DISCONNECT = Variable(
@@ -54,6 +57,9 @@ class Policy(Struct, frozen=True):
     stop_on_ev_side_disconnect: Callable[[], bool]
     unlock_on_ev_side_disconnect: Callable[[], bool]
     authorization_needed: Callable[[], bool]
+    stop_on_invalid_id: Callable[[], bool]
+    max_energy_on_invalid_id: Callable[[], int]
+    """In Wh; 0: none (E05.FR.02)."""
 
 
 class ChargingVariables:
@@ -72,6 +78,9 @@ class ChargingVariables:
         variables.declare(EV_CONNECTION_TIMEOUT)
         variables.declare(STOP_TX_ON_EV_SIDE_DISCONNECT)
         variables.declare(STOP_TX_ON_INVALID_ID)
+        self._meters = any(evse.has_meter for evse in board.evses)
+        if self._meters:
+            variables.declare(MAX_ENERGY_ON_INVALID_ID)
         variables.declare(TX_BEFORE_ACCEPTED)
         variables.declare(AUTH_ENABLED)
         sockets = any(
@@ -97,8 +106,9 @@ class ChargingVariables:
         return frozenset(points)
 
     @property
-    def stop_on_invalid_id(self) -> bool:
-        return self._variables[STOP_TX_ON_INVALID_ID]
+    def max_energy_on_invalid_id(self) -> int:
+        """In Wh; a board without meters does not have the variable, and gives nothing."""
+        return self._variables[MAX_ENERGY_ON_INVALID_ID] if self._meters else 0
 
     @property
     def before_accepted(self) -> bool:
@@ -113,6 +123,8 @@ class ChargingVariables:
             stop_on_ev_side_disconnect=lambda: variables[STOP_TX_ON_EV_SIDE_DISCONNECT],
             unlock_on_ev_side_disconnect=lambda: variables[UNLOCK_ON_EV_SIDE_DISCONNECT],
             authorization_needed=lambda: variables[AUTH_ENABLED],
+            stop_on_invalid_id=lambda: variables[STOP_TX_ON_INVALID_ID],
+            max_energy_on_invalid_id=lambda: self.max_energy_on_invalid_id,
         )
 
 

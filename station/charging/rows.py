@@ -81,16 +81,19 @@ class TransactionRow(Record, frozen=True, kw_only=True):
     """It is about to end for this cause, once the contactor is open."""
     reason: Reason | None = None
     """Why its authorisation was withdrawn: what began its end, whenever that comes."""
+    refused: bool = False
+    """Its token was refused afterwards: energy up to MaxEnergyOnInvalidId (E05.FR.03)."""
     suspended: bool = False
-    """Its token was refused afterwards and energy is withheld (E05.FR.02)."""
+    """That is used up, and energy is withheld (E05.FR.02)."""
     token_owed: TokenRow | None = None
     remote_start_owed: int | None = None
     reservation_owed: int | None = None
     evse_owed: bool = False
     begin_owed: bool = False
     charged_s: float = 0.0
-    """Seconds of energy flow, up to the last time that it stopped."""
+    """Seconds of energy flow, up to the last event or the last time that it stopped."""
     begin_wh: int | None = None
+    """The register of the meter at the beginning; None until it could be read."""
 
 
 class KeptLockRow(Record, frozen=True, kw_only=True):

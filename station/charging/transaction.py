@@ -37,6 +37,8 @@ class Facts(msgspec.Struct, frozen=True):
     """The EVSE is willing: energy is offered and the limit is at least the smallest current."""
     settling: bool = False
     """Energy is offered since so short a time that the EV may still get ready."""
+    withheld: bool = False
+    """The last event said SuspendedEVSE: that stands while the EV gets ready again."""
     drawing: bool = False
     """Energy flows."""
 
@@ -50,8 +52,9 @@ class Facts(msgspec.Struct, frozen=True):
             return ChargingState.EV_CONNECTED
         if not self.offered:
             return ChargingState.SUSPENDED_EVSE
-        # E01.FR.19
-        return ChargingState.EV_CONNECTED if self.settling else ChargingState.SUSPENDED_EV
+        if self.settling:
+            return ChargingState.SUSPENDED_EVSE if self.withheld else ChargingState.EV_CONNECTED
+        return ChargingState.SUSPENDED_EV  # E01.FR.19
 
     def at(self, point: TxPoint) -> bool:
         """Whether the condition of *point* holds."""

@@ -16,6 +16,7 @@ The rooms, each of which knows only those before it:
 - `progress`: the heart; one step of the transaction of one EVSE.
 - `floating`: what waits for a cable to say which EVSE.
 - `endings`: stop, end and withdraw, for both.
+- `refusals`: a token that the CSMS refuses after its transaction has begun.
 - `visits`: the EV comes, goes, or does not come in time; what a restart interrupted.
 
 `Transactions` puts them together and is all that others see.
@@ -33,6 +34,7 @@ from station.charging.ledger import Ledger
 from station.charging.permission import Permission
 from station.charging.policy import Policy
 from station.charging.progress import Progress
+from station.charging.refusals import Refusals
 from station.charging.rows import Cause, GrantRow, TokenRow, TransactionRow
 from station.charging.steps import Change
 from station.charging.visits import Visits
@@ -89,6 +91,16 @@ class Transactions:
             permission=permission,
             progress=progress,
             floating=floating,
+        )
+        self.refusals = Refusals(
+            reactor=reactor,
+            events=events,
+            evses=evses,
+            grants=grants,
+            ledger=ledger,
+            policy=policy,
+            progress=progress,
+            endings=endings,
         )
         self.visits = Visits(
             evses=evses,
@@ -167,12 +179,6 @@ class Transactions:
     def end(self, row: TransactionRow, cause: Cause) -> None:
         """End a transaction whatever its stop points: reset, fault, time-out."""
         self._endings.end(row, cause)
-
-    def suspend(self, row: TransactionRow) -> None:
-        """Withhold energy, keep the authorisation (E05.FR.02)."""
-        self._ledger.put(replace(row, suspended=True))
-        if row.evse_id is not None:
-            self._progress.evaluate(self._evses.get(row.evse_id), None)
 
     def set_group(self, row: TransactionRow, group_id_token: str) -> None:
         """The CSMS told the group of the token that runs this transaction (C09)."""

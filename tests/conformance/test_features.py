@@ -135,6 +135,20 @@ def starts_locally(id_type: str) -> Check:
     return check
 
 
+def limits_the_energy_of_refused_tokens(station: VirtualStation) -> bool:
+    """With an allowance a refused token charges for a while, and then no longer."""
+    if slot(station, TX, "MaxEnergyOnInvalidId") is None:
+        return False
+    station.variable(TX, "MaxEnergyOnInvalidId", "100")
+    station.variable(TX, "StopTxOnInvalidId", "false")
+    station.csms.answers["TransactionEvent"] = {"idTokenInfo": {"status": "Invalid"}}
+    starts_locally("ISO14443")(station)
+    station.advance(10)
+    closed = station.world.evses[1].place.closed
+    station.advance(60)
+    return closed and not station.world.evses[1].place.closed
+
+
 def stops_locally(id_type: str) -> Check:
     def check(station: VirtualStation) -> bool:
         starts_locally(id_type)(station)
@@ -251,7 +265,7 @@ CHECKS: dict[str, Check] = {
     "HFS-10": board(lambda description: len(description.readers) > 0),
     "C-01": formula(OFFLINE),
     "C-02": can_be(AUTH, "OfflineTxForUnknownIdEnabled", "true"),
-    "C-03": has(TX, "MaxEnergyOnInvalidId"),
+    "C-03": limits_the_energy_of_refused_tokens,
     "C-04": has("ChargingStation", "MinimumStatusDuration"),
     "C-06.1": can_be(TX, "StopTxOnEVSideDisconnect", "false"),
     "C-06.2": can_be(TX, "StopTxOnEVSideDisconnect", "true"),
