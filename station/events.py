@@ -2,6 +2,7 @@
 
 Events are delivered inside the turn that publishes them, in the order in which
 handlers subscribed; an event published while another is delivered waits its turn.
+What a reader or a terminal reports is published as it comes: TokenUnreadable, ReaderStatus.
 """
 
 from collections import deque
@@ -158,6 +159,15 @@ class TokenAnswered(Struct, frozen=True):
     language2: str = ""
     message: MessageContent | None = None
     """The CSMS's personalMessage for this driver."""
+    choice_s: float = 0.0
+    """A master pass: for so long its holder may choose what to end (C16.FR.01). 0: it is done."""
+
+
+class DriverAnswerChanged(Struct, frozen=True):
+    """What a screen tells the driver has changed, or is over (`DriverAnswers.at`)."""
+
+    evse_id: int | None
+    """None: at the station's own reader."""
 
 
 class EventBus:

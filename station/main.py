@@ -17,6 +17,7 @@ from station.blocks.certificate_renewal import CertificateRenewal
 from station.blocks.certificates import Certificates
 from station.blocks.change_availability import ChangeAvailability
 from station.blocks.connection import Connection
+from station.blocks.driver_answers import DriverAnswers
 from station.blocks.heartbeat import Heartbeat
 from station.blocks.local_list import LocalList
 from station.blocks.metering import Metering
@@ -24,6 +25,7 @@ from station.blocks.remote_control import RemoteControl
 from station.blocks.reports import Reports
 from station.blocks.reset import Resets
 from station.blocks.security_events import SecurityEvents
+from station.blocks.token_readers import TokenReaders
 from station.blocks.transactions import TransactionEvents
 from station.blocks.variables import REPORTING_VALUE_SIZE, Variables
 from station.charging.evses import Evse, Evses
@@ -248,7 +250,8 @@ class Station:
         self.metering = Metering(context)
         self.local_list = LocalList(context)
         self.authorization_cache = AuthorizationCache(context)
-        self.authorization = Authorization(context)
+        self.token_readers = TokenReaders(context)
+        self.driver_answers = DriverAnswers(context)
         self.remote_control = RemoteControl(context)
         self.resets = Resets(context, lambda reason: self.end(Ending.RESTART, reason))
         self.certificates = Certificates(context)

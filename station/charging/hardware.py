@@ -71,6 +71,8 @@ class Hardware:
             self._events.publish(TokenShown(change))
         elif isinstance(change, ButtonPressed):
             self._events.publish(ButtonShown(change))
+        else:
+            self._events.publish(change)
 
     def _report(self, report: EvseReport) -> None:
         evse = self._evses.find(report.evse)

@@ -17,9 +17,11 @@ MAX_DEPTH = 64
 # may spell any of them in JSON.
 MARKERS = (
     "passw", "secret", "keycode", "key_code", "authorization", "pin", "private", "@", "\\u", "vpn",
+    "personalmessage",
 )  # fmt: skip
 SECRET_WORDS = ("passw", "secret")
 PIN_WORDS = ("keycode", "key_code")  # C04.FR.04
+FOR_ONE_DRIVER = "personalmessage"
 
 # What may be told of a variable that holds a secret; any other value beside it is hidden.
 KEPT_BESIDE_SECRET = frozenset({
@@ -69,7 +71,8 @@ def _json_start(text: str) -> int:
 
 def _redact_undecodable(text: str, lowered: str) -> str:
     """What looks like JSON and is none: names and values cannot be told apart any more."""
-    if not any(word in lowered for word in (*SECRET_WORDS, *PIN_WORDS, "simpin", "\\u")):
+    hidden = (*SECRET_WORDS, *PIN_WORDS, FOR_ONE_DRIVER, "simpin", "\\u")
+    if not any(word in lowered for word in hidden):
         return _redact_words(text)
     text = USER_INFO.sub(f"://{HIDDEN}@", text)
     start = max(0, _json_start(text))
@@ -119,6 +122,7 @@ def _clean_object(entry: dict[str, Any], depth: int) -> dict[str, Any]:
             is_secret_key(key)
             or (holds_pin and key in ("idToken", "additionalInfo", "additionalIdToken"))
             or (holds_vpn and key == "key")
+            or FOR_ONE_DRIVER in key.lower()
         )
         clean[key] = _blank(value, depth - 1) if hide else _clean(value, depth - 1)
     return clean

@@ -247,3 +247,13 @@ def test_hostile_texts_take_no_time(text: str) -> None:
     began = time.process_time()
     redact(text)
     assert time.process_time() - began < 0.5
+
+
+def test_what_is_meant_for_one_driver_is_hidden_and_the_rest_of_the_frame_stays() -> None:
+    message = {"format": "UTF8", "content": CANARY, "language": "de"}
+    info = {"status": "Accepted", "language1": "de", "personalMessage": message}
+    frame = [3, "7", {"idTokenInfo": info, "updatedPersonalMessage": message}]
+    out = redact("< " + json.dumps(frame))
+    assert CANARY not in out
+    assert '"status":"Accepted"' in out
+    assert CANARY not in redact(json.dumps(frame)[:-3])

@@ -1,10 +1,15 @@
-"""C01, E03, F01, F02: who gets which EVSE when the reader belongs to none, or the CSMS starts."""
+"""C01, E03, F01, F02: readers: who gets which EVSE, what is no token, what drivers are told."""
 
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from hal.api import BoardDescription, ReaderDescription, ReaderStatus
+from hal.sim.board import sim_board_description
+from hal.sim.hardware import SimError
 from station.bench.virtual import VirtualStation
+from station.events import DriverAnswerChanged
 from tests.usecases.conftest import MakeStation
 from tests.usecases.telling import forget, is_closed, statuses, told, transaction_ids
 
@@ -279,3 +284,202 @@ def test_local_token_ends_what_the_same_token_began_remotely(make_station: MakeS
     station.sim.token(FIRST, evse=1)
     station.advance(8.0)
     assert told(station)[-1] == "Ended StopAuthorized EVConnected Local"
+
+
+# -- what a reader cannot read, and what it does twice
+
+
+def test_a_card_shown_twenty_times_in_a_row_has_one_effect(make_station: MakeStation) -> None:
+    """F27"""
+    station = make_station("Authorized", stop="Authorized")
+    for _ in range(20):
+        station.sim.token(FIRST, evse=1)
+        station.advance(0.1)
+    station.advance(5.0)
+    assert len(station.csms.of("Authorize")) == 1
+    assert told(station) == ["Started Authorized Idle"]
+
+
+def test_two_cards_at_once_authorise_the_first(make_station: MakeStation) -> None:
+    station = make_station("Authorized", stop="Authorized")
+    for _ in range(20):
+        station.sim.token(FIRST, evse=1)
+        station.sim.token(SECOND, evse=1)
+        station.advance(0.1)
+    station.advance(5.0)
+    assert [each["idToken"]["idToken"] for each in station.csms.of("Authorize")] == [FIRST]
+    assert told(station) == ["Started Authorized Idle"]
+
+
+@pytest.mark.parametrize("kind", ["Immediate", "OnIdle"])
+@pytest.mark.parametrize("after_s", [0.0, 0.01, 0.1, 1.0, 3.0])
+def test_a_card_during_a_reset_has_at_most_one_effect(
+    make_station: MakeStation, kind: str, after_s: float
+) -> None:
+    """F27"""
+    station = make_station("Authorized", stop="Authorized")
+    assert station.csms.call("Reset", {"type": kind})["status"] == "Accepted"
+    station.advance(after_s)
+    station.sim.token(FIRST, evse=1)
+    station.advance(60.0)
+    assert station.restarts == 1
+    assert len(station.csms.of("Authorize")) <= 1
+    assert len(transaction_ids(station)) <= 1
+    assert told(station)[1:] in ([], ["Ended EVConnectTimeout - Timeout"])
+    station.sim.plug(1)
+    station.advance(3.0)
+    station.sim.token(FIRST, evse=1)
+    station.advance(8.0)
+    assert is_closed(station), "the next try works"
+
+
+RUBBISH = ["x" * 37, "04A1\x00B2", "04 A1", "\u043a\u043b\u044e\u0447", ""]
+
+
+@pytest.mark.parametrize("text", RUBBISH)
+def test_what_is_no_token_is_counted_and_named_without_its_text(
+    make_station: MakeStation, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    station = make_station("Authorized")
+    for _ in range(30):
+        with pytest.raises(SimError, match="cannot make a token"):
+            station.sim.token(text, evse=1)
+        station.advance(1.0)
+    assert station.csms.of("Authorize") == []
+    readers = {each["id"]: each for each in station.station.snapshot().station["readers"]}
+    assert readers["evse1"]["unreadable"] == 30
+    assert readers["station"]["unreadable"] == 0
+    lines = [each for each in caplog.messages if "no token" in each]
+    assert len(lines) == 1, "not a line for each"
+    assert not text or text not in caplog.text
+    station.sim.token(FIRST, evse=1)
+    station.advance(3.0)
+    assert len(station.csms.of("Authorize")) == 1
+
+
+def test_a_reader_that_does_not_answer_is_shown_until_it_does(make_station: MakeStation) -> None:
+    station = make_station()
+
+    def problem() -> str:
+        readers = station.station.snapshot().station["readers"]
+        return str(next(each["problem"] for each in readers if each["id"] == "evse1"))
+
+    assert problem() == ""
+    station.board.emit(ReaderStatus(station.reactor.at, "evse1", 1, "no such device"))
+    station.advance(1.0)
+    assert problem() == "no such device"
+    station.board.emit(ReaderStatus(station.reactor.at, "evse1", 1, ""))
+    station.advance(1.0)
+    assert problem() == ""
+
+
+def test_a_token_is_the_same_in_another_spelling_and_sent_in_its_own(
+    make_station: MakeStation,
+) -> None:
+    """C01.FR.25, E07.FR.01"""
+    station = make_station(stop="Authorized")
+    request = {"idToken": {"idToken": "04a1b2c3", "type": "ISO14443"}, "remoteStartId": 1}
+    assert station.csms.call("RequestStartTransaction", {**request, "evseId": 1})["status"] == (
+        "Accepted"
+    )
+    station.sim.plug(1)
+    station.advance(10.0)
+    station.sim.token("04A1B2C3", evse=1)
+    station.advance(8.0)
+    assert station.csms.of("Authorize") == []
+    assert told(station)[-1] == "Ended StopAuthorized EVConnected Local"
+    tokens = [each["idToken"]["idToken"] for each in station.csms.events() if "idToken" in each]
+    assert tokens == ["04a1b2c3", "04A1B2C3"]
+
+
+# -- what can be read here
+
+
+def types_of(station: VirtualStation) -> str:
+    return station.variable("AuthCtrlr", "SupportedIdTokenTypes")
+
+
+def test_the_token_types_are_those_of_the_hardware(make_station: MakeStation) -> None:
+    """Errata 2025-01, 2.63."""
+    simulated = "Central,ISO14443,ISO15693,KeyCode,Local,MacAddress,NoAuthorization"
+    assert types_of(make_station()) == simulated
+    board = sim_board_description(evses=1)
+    plain = BoardDescription(
+        evses=tuple(replace(evse, has_start_button=False) for evse in board.evses),
+        readers=(ReaderDescription("keypad", None, "KeyCode"),),
+    )
+    station = make_station(description=plain)
+    assert types_of(station) == "Central,KeyCode"
+    request = {"idToken": {"idToken": FIRST, "type": "ISO14443"}, "remoteStartId": 1, "evseId": 1}
+    assert station.csms.call("RequestStartTransaction", request)["status"] == "Accepted"
+
+
+def test_nobody_can_change_which_types_there_are(make_station: MakeStation) -> None:
+    station = make_station()
+    data = {
+        "component": {"name": "AuthCtrlr"},
+        "variable": {"name": "SupportedIdTokenTypes"},
+        "attributeValue": "Central",
+    }
+    answer = station.csms.call("SetVariables", {"setVariableData": [data]})
+    assert answer["setVariableResult"][0]["attributeStatus"] == "Rejected"
+
+
+# -- what the driver is told
+
+
+MESSAGE = {"format": "UTF8", "language": "de", "content": "canary: Ihr Guthaben reicht noch"}
+
+
+def driver(station: VirtualStation, evse: int | None) -> Any:
+    shot = station.station.snapshot()
+    return shot.station["driver"] if evse is None else shot.evses[evse - 1]["driver"]
+
+
+def test_the_driver_is_told_the_answer_for_half_a_minute_and_the_log_nothing(
+    make_station: MakeStation, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The language is handed on with it: C01.FR.17."""
+    caplog.set_level("DEBUG")
+    station = make_station("Authorized")
+    info = {"status": "Blocked", "language1": "de-AT", "language2": "en-GB"}
+    station.csms.answers["Authorize"] = {"idTokenInfo": {**info, "personalMessage": MESSAGE}}
+    heard: list[int | None] = []
+    station.station.events.subscribe(DriverAnswerChanged, lambda each: heard.append(each.evse_id))
+    assert driver(station, 1) is None
+    station.sim.token(FIRST, evse=1)
+    station.advance(2.0)
+    answer = driver(station, 1)
+    assert 27.0 < answer.pop("remaining_s") <= 30.0
+    assert answer == {
+        "accepted": False,
+        "status": "Blocked",
+        "languages": ["de-AT", "en-GB"],
+        "message": {
+            "content": MESSAGE["content"],
+            "format": "UTF8",
+            "language": "de",
+        },
+    }
+    assert driver(station, 2) is None
+    station.advance(30.0)
+    assert driver(station, 1) is None
+    assert heard == [1, 1]
+    assert "canary" not in caplog.text
+    assert FIRST not in caplog.text
+
+
+def test_a_newer_answer_takes_the_place_of_the_last_and_stands_its_own_time(
+    make_station: MakeStation,
+) -> None:
+    station = make_station("Authorized")
+    station.csms.answers["Authorize"] = {"idTokenInfo": {"status": "Expired"}}
+    station.sim.token(FIRST, evse=2)
+    station.advance(20.0)
+    assert driver(station, 2)["status"] == "Expired"
+    station.csms.answers["Authorize"] = {"idTokenInfo": {"status": "Accepted"}}
+    station.sim.token(SECOND, evse=2)
+    station.advance(20.0)
+    assert driver(station, 2)["accepted"] is True
+    station.advance(15.0)
+    assert driver(station, 2) is None

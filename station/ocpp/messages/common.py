@@ -253,6 +253,9 @@ class MessageContent(Message):
     content: String512
     language: String8 | UnsetType = UNSET
 
+    def __repr__(self) -> str:
+        return f"MessageContent({self.format.value}, redacted)"  # it may be for one driver
+
 
 class IdTokenInfo(Message):
     """The CSMS's word on a token. *charging_priority* runs from -9 to 9, absent means 0."""
