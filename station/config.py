@@ -96,6 +96,7 @@ class LoggingSection(Section, frozen=True):
 
 class ChargingSection(Section, frozen=True):
     tx_resumption: Literal["resume", "end"] = "resume"
+    master_pass: Literal["stop-all", "choose"] = "stop-all"
 
 
 class SimOptions(Struct, frozen=True, kw_only=True):

@@ -147,13 +147,17 @@ class IdTokenInfoReceived(Struct, frozen=True):
 
 
 class TokenAnswered(Struct, frozen=True):
-    """A token that a driver has shown was accepted or not; what a display tells about it."""
+    """A token that a driver has shown was accepted or not; what a display tells about it.
+
+    Accepted: something began or ended by it. Not accepted with status Accepted: it is good, but
+    nothing could be done with it here and now.
+    """
 
     evse_id: int | None
     """None: shown at the station's own reader, and no EVSE follows from it."""
     accepted: bool
     status: AuthorizationStatus | None
-    """None: nobody could be asked."""
+    """None: nobody was asked or could be, and the station knows nothing of the token."""
     language1: str = ""
     """RFC 5646, e.g. "de-DE"; the driver's own, empty when unknown (C01.FR.08, C01.FR.09)."""
     language2: str = ""

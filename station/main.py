@@ -250,6 +250,7 @@ class Station:
         self.metering = Metering(context)
         self.local_list = LocalList(context)
         self.authorization_cache = AuthorizationCache(context)
+        self.authorization = Authorization(context, self.config.charging.master_pass)
         self.token_readers = TokenReaders(context)
         self.driver_answers = DriverAnswers(context)
         self.remote_control = RemoteControl(context)

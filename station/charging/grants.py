@@ -62,10 +62,15 @@ class Grants:
     def kept_lock(self, evse_id: int) -> KeptLockRow | None:
         return self._kept_locks.get(str(evse_id))
 
-    def keep_lock(self, evse_id: int, row: TransactionRow) -> None:
+    def keep_lock(self, evse_id: int, row: TransactionRow, *, owner_only: bool) -> None:
         if row.token is not None:
             self._kept_locks.put(
-                KeptLockRow(evse_id=evse_id, token=row.token, group_id_token=row.group_id_token)
+                KeptLockRow(
+                    evse_id=evse_id,
+                    token=row.token,
+                    group_id_token=row.group_id_token,
+                    owner_only=owner_only,
+                )
             )
 
     def release_lock(self, evse_id: int) -> None:

@@ -8,13 +8,24 @@ from station.charging.evses import Evse, Evses
 from station.charging.flow import FlowTimes, phases_used
 from station.charging.grants import Grants
 from station.charging.policy import Policy
-from station.charging.rows import IDLE, TRANSACTIONS, GrantRow, IdleRow, TransactionRow
+from station.charging.rows import (
+    IDLE,
+    TRANSACTIONS,
+    GrantRow,
+    IdleRow,
+    TokenRow,
+    TransactionRow,
+)
 from station.charging.steps import Change, take_step
 from station.charging.transaction import Facts
 from station.clock import Clock
 from station.events import EventBus, TransactionEnded
+from station.ocpp.messages.common import IdTokenType
 from station.ocpp.messages.transactions import ChargingState, Reason, TransactionEvent
 from station.ports import Store
+
+NOBODY = TokenRow(id_token="", type=IdTokenType.NO_AUTHORIZATION)
+"""Whom a transaction names that needed nobody's authorisation (AuthCtrlr.Enabled)."""
 
 
 class Ledger:
@@ -62,7 +73,11 @@ class Ledger:
         row = TransactionRow(id=self._new_id(), started_at=self._clock.utc(), evse_owed=True)
         if evse is not None:
             row = replace(row, evse_id=evse.id, connector_id=evse.report.connector)
-        return row if grant is None else with_token(row, grant)
+        if grant is not None:
+            return with_token(row, grant)
+        if self._policy.authorization_needed():
+            return row
+        return replace(row, token=NOBODY, token_owed=NOBODY)
 
     def emit(self, row: TransactionRow, change: Change, now: Facts) -> None:
         """Commit the step and tell block E."""

@@ -126,15 +126,15 @@ class Progress:
         self._ledger.emit_end(row, Change(TransactionEvent.ENDED, trigger, reason=reason), now)
         self._ledger.note_idle(evse, now)
         if reason is Reason.DE_AUTHORIZED and row.token is not None:
-            self.keep_lock(evse, row)  # E05.FR.11
+            self.keep_lock(evse, row, owner_only=True)  # C15.FR.05, E05.FR.11
         self._permission.derive(evse)
         self._ledger.tell_end(row, reason)
         self._events.publish(EvseFreed(evse.id))
 
-    def keep_lock(self, evse: Evse, row: TransactionRow) -> None:
-        """The cable stays locked until its owner comes."""
+    def keep_lock(self, evse: Evse, row: TransactionRow, *, owner_only: bool = False) -> None:
+        """The cable stays locked until its owner comes, or (not *owner_only*) one of the group."""
         if evse.report.locked:
-            self._grants.keep_lock(evse.id, row)
+            self._grants.keep_lock(evse.id, row, owner_only=owner_only)
 
     def _open_overdue(self, transaction_id: str) -> None:
         """The contactor did not open (welded): the transaction must end all the same."""

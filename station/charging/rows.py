@@ -102,6 +102,8 @@ class KeptLockRow(Record, frozen=True, kw_only=True):
     evse_id: int
     token: TokenRow
     group_id_token: str = ""
+    owner_only: bool = False
+    """Not even another token of the group gets it (E05.FR.11)."""
 
 
 class IdleRow(Record, frozen=True, kw_only=True):

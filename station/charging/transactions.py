@@ -129,8 +129,11 @@ class Transactions:
         """No transaction and no authorisation on this EVSE."""
         return self._ledger.on_evse(evse_id) is None and self.grants.of(evse_id) is None
 
-    def candidate(self, allowed: Sequence[int] = ()) -> Evse | None:
-        """The EVSE that a driver at the station's own reader must mean: plugged in last."""
+    def candidate(self, allowed: Sequence[int] = (), token: TokenRow | None = None) -> Evse | None:
+        """The EVSE that a driver at the station's own reader must mean: plugged in last.
+
+        Not one whose transaction another token has begun than *token* (C01.FR.23).
+        """
         waiting = [
             evse
             for evse in self._evses
@@ -138,8 +141,14 @@ class Transactions:
             and self.grants.is_open_to_anyone(evse.id)
             and (evse.is_connected or self._ledger.on_evse(evse.id))
             and evse.accepts_transactions
+            and not self._is_of_another(evse, token)
         ]
         return max(waiting, key=lambda evse: evse.plugged_at, default=None)
+
+    def _is_of_another(self, evse: Evse, token: TokenRow | None) -> bool:
+        row = self._ledger.on_evse(evse.id)
+        began = None if row is None else row.token
+        return token is not None and began is not None and began != token
 
     # -- authorisation
 
