@@ -13,11 +13,12 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from hal.api import ButtonKind
-from station.blocks.authorization import decision, settings
+from station.blocks.authorization import decision
 from station.blocks.authorization.claims import Claim, Claims
 from station.blocks.authorization.decision import Case, Rules, Step
 from station.blocks.authorization.key_codes import KeyCodes
 from station.blocks.authorization.master_pass import MasterPass, Mode
+from station.blocks.authorization.settings import AUTHORIZE_REMOTE_START, declare, read_rules
 from station.blocks.authorization.starts import Starts
 from station.blocks.authorization.tokens import Shown, to_token
 from station.charging.policy import AUTH_ENABLED
@@ -54,7 +55,7 @@ class Authorization:
 
     def __init__(self, context: Context, master_pass: Mode) -> None:
         self._context = context
-        settings.declare(context)
+        declare(context)
         self._claims, self._starts = Claims(context), Starts(context)
         self._master = MasterPass(context, self._claims, master_pass)
         self._codes = KeyCodes(context.reactor.now)
@@ -93,9 +94,9 @@ class Authorization:
         F01.FR.01, F01.FR.02, F01.FR.05; F02.FR.09, F02.FR.10, F02.FR.13
         """
         shown = Shown(token, evse_id, remote_start_id)
-        asks = self._context.variables[settings.AUTHORIZE_REMOTE_START]
+        asks = self._context.variables[AUTHORIZE_REMOTE_START]
         if decision.needs_check(token.type, remote=True, authorize_remote_start=asks):
-            self._consider(Question(shown, may_start=True), settings.rules(self._context))
+            self._consider(Question(shown, may_start=True), read_rules(self._context))
         else:
             self._start(shown, None)
         return True
@@ -113,7 +114,7 @@ class Authorization:
             own=own,
         )
         log.debug("a token was shown; against a start: %s", refusal)
-        self._consider(question, settings.rules(self._context))
+        self._consider(question, read_rules(self._context))
 
     def _is_awaited(self, shown: Shown) -> bool:
         """A car waits for somebody to be authorised: at the station's reader, that is meant."""
@@ -233,7 +234,7 @@ class Authorization:
         info = answer.id_token_info
         self._context.events.publish(IdTokenInfoReceived(token.id_token, token.type, info))
         self._note_code(shown, right=info.status is AuthorizationStatus.ACCEPTED)
-        step = decision.settle(self._case(question), info, settings.rules(self._context))
+        step = decision.settle(self._case(question), info, read_rules(self._context))
         self._take(question, step, info)
 
     def _unanswered(self, question: Question, failed: CallFailed) -> None:
@@ -241,14 +242,14 @@ class Authorization:
 
         A token that nobody knows starts only when nothing came back.
         """
-        rules = settings.rules(self._context)
+        rules = read_rules(self._context)
         unknown = rules.unknown_offline and failed.failure is not Failure.ERROR
         self._consider(question, replace(rules, online=False, unknown_offline=unknown))
 
     def _on_id_token_info(self, event: IdTokenInfoReceived) -> None:
         """What was started unchecked turns out to belong to a master pass (C16.FR.03)."""
         accepted = event.info.status is AuthorizationStatus.ACCEPTED
-        if not accepted or not decision.is_master(event.info, settings.rules(self._context)):
+        if not accepted or not decision.is_master(event.info, read_rules(self._context)):
             return
         token = TokenRow(id_token=event.id_token, type=event.type)
         cause = Cause(trigger=TriggerReason.DEAUTHORIZED, reason=Reason.DE_AUTHORIZED)

@@ -27,7 +27,7 @@ def declare(context: Context) -> None:
     context.variables.declare(MASTER_PASS_GROUP)
 
 
-def rules(context: Context) -> Rules:
+def read_rules(context: Context) -> Rules:
     """As they are now."""
     variables = context.variables
     return Rules(

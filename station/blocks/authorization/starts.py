@@ -3,7 +3,7 @@
 from msgspec import UNSET
 
 from station.blocks.authorization.decision import group_of, is_master
-from station.blocks.authorization.settings import rules
+from station.blocks.authorization.settings import read_rules
 from station.blocks.authorization.tokens import Shown
 from station.charging.evses import Evse
 from station.charging.queries import Refusal
@@ -94,7 +94,7 @@ class Starts:
         """Also what the CSMS may not start."""
         token = TokenRow(id_token=id_token.id_token, type=id_token.type)
         known = self._context.queries.known_token.ask(token)
-        if known is not None and is_master(known.info, rules(self._context)):  # C16.FR.03
+        if known is not None and is_master(known.info, read_rules(self._context)):  # C16.FR.03
             return Refusal("InvalidIdToken", "a master pass starts nothing")
         text = None if evse_id is None else self._refusal_here(evse_id, token)
         return None if text is None else Refusal("TxInProgress", text)
