@@ -140,6 +140,7 @@ class VirtualStation:
         description: BoardDescription | None = None,
         disk: Disk | None = None,
         tx_resumption: str = "resume",
+        master_pass: str = "stop-all",  # noqa: S107 - no password
         clock_error_s: float = 0.0,
         disk_latency_s: tuple[float, float] = (0.001, 0.005),
         begin: datetime = EPOCH,
@@ -162,7 +163,11 @@ class VirtualStation:
         self.keys = MemoryKeys()
         self.lane_latency_s = 0.0005, 0.005
         self.csms = FakeCsms(self.reactor, self.rng, lambda: self.utc)
-        self.identity, self._resumption = identity, tx_resumption
+        self.identity = identity
+        self._charging = ChargingSection(
+            tx_resumption=tx_resumption,  # type: ignore[arg-type]
+            master_pass=master_pass,  # type: ignore[arg-type]
+        )
         self._variables = tuple(_preset(key, value) for key, value in (variables or {}).items())
         self.configured = configured or {}
         """The installer's `[variables]`; what is changed here counts at the next start."""
@@ -212,7 +217,7 @@ class VirtualStation:
                 identity=self.identity, model="virtual", serial_number=self.identity[:25]
             ),
             network=self.network,
-            charging=ChargingSection(tx_resumption=self._resumption),  # type: ignore[arg-type]
+            charging=self._charging,
             variables=tuple(_preset(key, value) for key, value in self.configured.items()),
             presets=self._variables,
             password=Secret(self.password),
