@@ -246,7 +246,7 @@ class MeterReading(Struct, frozen=True):
     """
 
     evse: int
-    """0: the main meter."""
+    """0: the main meter. A board fills it in; a driver may say anything."""
     at: float
     energy_wh: int
     power_w: float

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -17,7 +17,18 @@ from hal.api import (
     CableKind,
     ConnectorDescription,
     EvseDescription,
+    MainMeterDescription,
+    MeterDescription,
+    Quantity,
     ReaderDescription,
+)
+from hal.board_keys import (
+    BoardKeys,
+    ConnectorKeys,
+    EvseKeys,
+    MainMeterKeys,
+    ReaderKeys,
+    Table,
 )
 from hal.devices import EvseDevices
 from hal.drivers.gpio_contactor import GpioContactor
@@ -25,69 +36,22 @@ from hal.drivers.gpio_pilot import Options as PilotOptions
 from hal.errors import BoardError, HardwareFault
 from hal.gpio import Gpio, open_gpio
 from hal.make_safe import OutputsFile
-from hal.options import DriverOptions, Pin
+from hal.options import DriverOptions
 from hal.registry import DRIVERS, Driver
 from hal.thread_board import ThreadBoard
 from hal.tokens import READABLE, StepError, find_step
 
-Current = Annotated[float, msgspec.Meta(ge=6.0, le=80.0)]
-Text = Annotated[str, msgspec.Meta(min_length=1)]
-Table = dict[str, Any]
 T = TypeVar("T")
 
 SINGLE = ("contactor", "pilot", "proximity", "lock", "bay", "meter")
 """Devices of which an EVSE has at most one; of the first two it has exactly one."""
 
 
-class _Keys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class ConnectorKeys(_Keys, frozen=True, kw_only=True):
-    type: Text
-    cable: CableKind
-    lock: bool = False
-    """It can hold the plug."""
-
-
-class EvseKeys(_Keys, frozen=True, kw_only=True):
-    connector: Annotated[list[Table], msgspec.Meta(min_length=1)]
-    max_current_a: Current
-    min_current_a: Current = 6.0
-    phases: Annotated[int, msgspec.Meta(ge=1, le=3)]
-    nominal_voltage_v: Annotated[float, msgspec.Meta(ge=100.0, le=500.0)] = 230.0
-    allows_ventilation: bool = False
-    has_bay_sensor: bool = False
-    """Simulated boards only: a real one has the sensor if it has its driver."""
-    contactor: Table | None = None
-    pilot: Table | None = None
-    proximity: Table | None = None
-    lock: Table | None = None
-    bay: Table | None = None
-    meter: Table | None = None
-    sensor: list[Table] = []
-
-
-class ReaderKeys(_Keys, frozen=True, kw_only=True):
-    id: Text
-    evse: int | None = None
-    token_type: Text = "ISO14443"  # noqa: S105 - the name of a type
-    more_types: list[Text] = []
-    """Simulated boards only: a real reader has the one type of its driver."""
-    normalise: Text | list[Text] = []
-    driver: Table | None = None
-
-
-class BoardKeys(_Keys, frozen=True, kw_only=True):
-    board: str = "devices"
-    """"devices" or "simulator"."""
-    vendor: Text = "joulepost"
-    model: Text
-    serial_number: str = ""
-    opens_without_us: str = ""
-    heartbeat_pin: Pin | None = None
-    evse: Annotated[list[Table], msgspec.Meta(min_length=1)]
-    reader: list[Table] = []
+PLAIN_METER = MeterDescription(
+    frozenset({Quantity.IMPORT, Quantity.POWER, Quantity.CURRENT, Quantity.VOLTAGE}),
+    resolution_wh=10,
+)
+"""What a meter tells whose driver does not describe it: all that a reading must have."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +79,7 @@ class BoardPlan:
     evses: tuple[EvsePlan, ...] = ()
     readers: Mapping[str, DevicePlan] = field(default_factory=dict)
     heartbeat_pin: int | None = None
+    main_meter: DevicePlan | None = None
 
 
 def read_board(path: Path, drivers: Mapping[str, Driver] = DRIVERS) -> BoardPlan:
@@ -147,6 +112,7 @@ def build_board(
         devices,
         monotonic,
         readers={id: _create(plan, device, gpio) for id, device in plan.readers.items()},
+        main_meter=None if plan.main_meter is None else _create(plan, plan.main_meter, gpio),
         outputs=None if outputs_path is None else OutputsFile(outputs_path, lines),
         heartbeat=None if plan.heartbeat_pin is None else heartbeat(gpio, plan.heartbeat_pin),
     )
@@ -156,6 +122,14 @@ def _devices(plan: BoardPlan, evse: EvsePlan, gpio: Gpio) -> EvseDevices:
     created = {kind: _create(plan, device, gpio) for kind, device in evse.devices.items()}
     sensors = tuple(_create(plan, device, gpio) for device in evse.sensors)
     return EvseDevices(**created, sensors=sensors)
+
+
+def _meter(device: DevicePlan | None) -> MeterDescription:
+    """What a meter tells; a simulated one, everything."""
+    if device is None:
+        return MeterDescription()
+    describe = device.driver.describe
+    return PLAIN_METER if describe is None else describe(device.options)
 
 
 def _create(plan: BoardPlan, device: DevicePlan, gpio: Gpio) -> Any:
@@ -208,6 +182,7 @@ class _Reading:
             for number, table in enumerate(keys.reader, start=1)
         ]
         self._check_readers([description for description, _ in readers])
+        main_meter, main_device = self._main_meter(keys.main_meter, simulated)
         return BoardPlan(
             path=self._path,
             description=BoardDescription(
@@ -216,11 +191,13 @@ class _Reading:
                 vendor=keys.vendor,
                 model=keys.model,
                 serial_number=keys.serial_number,
+                main_meter=main_meter,
             ),
             is_simulated=simulated,
             evses=tuple(plan for _, plan in evses),
             readers={d.id: device for d, device in readers if device is not None},
             heartbeat_pin=keys.heartbeat_pin,
+            main_meter=main_device,
         )
 
     def _load(self) -> Table:
@@ -249,6 +226,7 @@ class _Reading:
             min_current_a=keys.min_current_a,
             nominal_voltage_v=keys.nominal_voltage_v,
             has_meter=simulated or "meter" in plan.devices,
+            meter=_meter(plan.devices.get("meter")),
             has_bay_sensor=keys.has_bay_sensor if simulated else "bay" in plan.devices,
             allows_ventilation=keys.allows_ventilation,
             has_start_button=simulated,
@@ -317,6 +295,26 @@ class _Reading:
             except StepError as error:
                 self._fail(name, "normalise", str(error))
         return steps
+
+    def _main_meter(
+        self, table: Table | None, simulated: bool
+    ) -> tuple[MainMeterDescription | None, DevicePlan | None]:
+        if table is None:
+            return None, None
+        name = "[main_meter]"
+        keys = self._convert(name, table, MainMeterKeys)
+        if simulated is not (keys.driver is None):
+            self._fail(name, "driver", "only and always on a board of real devices")
+        device = None
+        if keys.driver is not None:
+            device = self._device(f"{name[:-1]}.driver]", "meter", keys.driver)
+        described = MainMeterDescription(
+            phases=keys.phases,
+            max_current_a=keys.max_current_a,
+            nominal_voltage_v=keys.nominal_voltage_v,
+            meter=_meter(device),
+        )
+        return described, device
 
     def _check_readers(self, readers: list[ReaderDescription]) -> None:
         ids = [reader.id for reader in readers]

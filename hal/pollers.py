@@ -6,19 +6,16 @@ from collections.abc import Callable
 
 from hal.api import (
     Change,
-    MeterReading,
     ReaderDescription,
     ReaderStatus,
     TokenPresented,
     TokenUnreadable,
 )
-from hal.devices import Meter, TokenReader
+from hal.devices import TokenReader
 from hal.tokens import OneCard, Rubbish, normalise
 
 log = logging.getLogger(__name__)
 
-METER_PERIOD_S = 1.0
-METER_SILENT_S = 5.0
 READER_PERIOD_S = 0.1
 
 
@@ -64,32 +61,6 @@ class Poller:
                     self._on_status("")
                 self._failures = 0
             self._stop.wait(self._period_s * min(8, 2**self._failures))
-
-
-class MeterSlot:
-    """The latest reading of one meter; written by its poller, read by anyone."""
-
-    def __init__(self, meter: Meter, monotonic: Callable[[], float]) -> None:
-        self._meter, self._monotonic = meter, monotonic
-        self._answered_at = monotonic()
-        self.reading: MeterReading | None = None
-
-    def poll(self) -> None:
-        reading = self._meter.read(self._monotonic())
-        if self.reading is not None and reading.energy_wh < self.reading.energy_wh:
-            raise ValueError(f"register fell from {self.reading.energy_wh} to {reading.energy_wh}")
-        self.reading = reading
-        self._answered_at = self._monotonic()
-
-    def is_silent(self, now: float) -> bool:
-        return now - self._answered_at > METER_SILENT_S
-
-    def current_a(self, now: float) -> float | None:
-        """The highest phase current; None when the last reading is too old to tell."""
-        reading = self.reading
-        if reading is None or now - reading.at > 2 * METER_PERIOD_S:
-            return None
-        return max(reading.current_a, default=None)
 
 
 class ReaderPoller:

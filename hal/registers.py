@@ -159,7 +159,7 @@ class MeterFilter:
     def take(self, raw: MeterReading) -> Verdict:
         """Judge a reading that was taken at `raw.at`; readings come in the order of time."""
         raw = _cleaned(raw)
-        if not self._is_plausible(raw):
+        if not (_is_register(raw.energy_wh) and is_plausible(raw, self._max_power_w)):
             return Verdict(None, Doubt.INVALID)
         state = self._state
         if not state.lines:
@@ -272,17 +272,16 @@ class MeterFilter:
         is_frozen = counted - course.counted < flowed * COUNTED_SHARE
         return Course(reading.at, power_w, 0.0, counted, is_frozen)
 
-    def _is_plausible(self, raw: MeterReading) -> bool:
-        """Nothing of it is beyond what a meter here could ever measure."""
-        most_w = 4 * self._max_power_w + 1000.0
-        if not (_is_number(raw.energy_wh) and raw.energy_wh >= 0):
-            return False
-        if not all(_is_number(each) and abs(each) <= most_w for each in _powers(raw)):
-            return False
-        most_a = most_w / 100.0
-        if not all(_is_number(each) and abs(each) <= most_a for each in raw.current_a):
-            return False
-        return all(_is_number(each) and 0.0 <= each <= LARGEST_V for each in raw.voltage_v)
+
+def is_plausible(raw: MeterReading, max_power_w: float) -> bool:
+    """Nothing of the present is beyond what a meter there could ever measure."""
+    most_w = 4 * max_power_w + 1000.0
+    most_a = most_w / 100.0
+    return (
+        all(_is_number(each) and abs(each) <= most_w for each in _powers(raw))
+        and all(_is_number(each) and abs(each) <= most_a for each in raw.current_a)
+        and all(_is_number(each) and 0.0 <= each <= LARGEST_V for each in raw.voltage_v)
+    )
 
 
 def _doubt(last: int, value: int, allowance: float) -> tuple[Doubt, int]:
@@ -316,6 +315,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
+def _is_register(value: Any) -> bool:
+    return _is_number(value) and value >= 0
+
+
 def _cleaned(raw: MeterReading) -> MeterReading:
     """Whole registers, and None for what is optional and cannot be."""
     return replace(
@@ -325,7 +328,7 @@ def _cleaned(raw: MeterReading) -> MeterReading:
         energy_by_phase_wh=_wholes(raw.energy_by_phase_wh),
         reactive_import_varh=_whole(raw.reactive_import_varh),
         reactive_export_varh=_whole(raw.reactive_export_varh),
-        current_a=tuple(map(abs, raw.current_a)),
+        current_a=tuple(abs(each) if _is_number(each) else each for each in raw.current_a),
         frequency_hz=_within(raw.frequency_hz, 0.0, LARGEST_HZ),
         soc_percent=_within(raw.soc_percent, 0.0, 100.0),
         reactive_power_var=_within(raw.reactive_power_var, -math.inf, math.inf),
@@ -334,7 +337,7 @@ def _cleaned(raw: MeterReading) -> MeterReading:
 
 
 def _whole(value: float | None, otherwise: Any = None) -> Any:
-    return int(value) if _is_number(value) and value is not None and value >= 0 else otherwise
+    return int(value) if value is not None and _is_register(value) else otherwise
 
 
 def _wholes(values: tuple[float, ...]) -> tuple[int, ...]:

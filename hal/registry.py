@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from hal.api import MeterDescription
 from hal.drivers import gpio_contactor, gpio_fault, gpio_pilot
 from hal.options import DriverOptions
 
@@ -15,6 +16,8 @@ class Driver(Struct, frozen=True):
     options: type[DriverOptions]
     create: Callable[..., Any]
     """Called with the GPIO port and the Options; what it returns is of `hal.devices`."""
+    describe: Callable[..., MeterDescription] | None = None
+    """Of a meter: what it tells, by its Options; it need not be opened for that."""
 
 
 DRIVERS: Mapping[str, Driver] = {

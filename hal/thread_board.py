@@ -29,10 +29,11 @@ from hal.api import (
     SignMoment,
 )
 from hal.board import EvseUnit, Outputs, Step
-from hal.devices import EvseDevices, TokenReader
+from hal.devices import EvseDevices, Meter, TokenReader
 from hal.interlock import NEVER, NO_TIME, Inputs
 from hal.make_safe import OutputsFile
-from hal.pollers import METER_PERIOD_S, READER_PERIOD_S, MeterSlot, Poller, ReaderPoller
+from hal.meters import METER_PERIOD_S, MeterSlot
+from hal.pollers import READER_PERIOD_S, Poller, ReaderPoller
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,15 @@ class DeviceUnit(EvseUnit):
     ) -> None:
         super().__init__(description)
         self.devices = devices
-        self.meter = None if devices.meter is None else MeterSlot(devices.meter, monotonic)
+        self.meter = None
+        if devices.meter is not None:
+            self.meter = MeterSlot(
+                description.id,
+                devices.meter,
+                monotonic,
+                max_power_w=description.max_power_w,
+                description=description.meter,
+            )
         self.polled_at = NEVER
         """When all devices were last looked at and driven without a failure."""
         self.next_due = NO_TIME
@@ -186,12 +195,14 @@ class ThreadBoard:
         monotonic: Callable[[], float],
         *,
         readers: Mapping[str, TokenReader] | None = None,
+        main_meter: Meter | None = None,
         outputs: OutputsFile | None = None,
         heartbeat: Callable[[], None] | None = None,
     ) -> None:
         self.description = description
         self._monotonic = monotonic
         self._readers = readers or {}
+        self._main_meter = self._main_slot(main_meter)
         self._outputs = outputs
         self._heartbeat = heartbeat
         self.units = {
@@ -228,7 +239,7 @@ class ThreadBoard:
         return self._alive_at
 
     def reading(self, evse: int) -> MeterReading | None:
-        meter = self.units[evse].meter
+        meter = self.units[evse].meter if evse else self._main_meter
         return None if meter is None else meter.reading
 
     def sign(
@@ -327,11 +338,24 @@ class ThreadBoard:
             unit.fail_pulses()
 
     def _meter_pollers(self) -> list[Poller]:
+        meters = {unit.description.id: unit.meter for unit in self.units.values()}
         return [
-            Poller(f"meter {unit.description.id}", METER_PERIOD_S, unit.meter.poll)
-            for unit in self.units.values()
-            if unit.meter is not None
+            Poller(f"meter {evse}", METER_PERIOD_S, meter.poll)
+            for evse, meter in {0: self._main_meter, **meters}.items()
+            if meter is not None
         ]
+
+    def _main_slot(self, meter: Meter | None) -> MeterSlot | None:
+        described = self.description.main_meter
+        if meter is None or described is None:
+            return None
+        return MeterSlot(
+            0,
+            meter,
+            self._monotonic,
+            max_power_w=described.max_power_w,
+            description=described.meter,
+        )
 
     def _reader_pollers(self) -> list[Poller]:
         pollers = []

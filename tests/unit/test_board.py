@@ -25,7 +25,9 @@ from hal.board import INTERRUPTION_S, LOCK_TIME_S, EvseState, EvseUnit, step
 from hal.devices import EvseDevices
 from hal.errors import HardwareFault
 from hal.interlock import Inputs
-from hal.pollers import METER_SILENT_S, MeterSlot, ReaderPoller
+from hal.meters import METER_SILENT_S, MeterSlot
+from hal.pollers import ReaderPoller
+from hal.registers import Doubt
 from hal.thread_board import DeviceUnit
 from tests.unit.hal_fakes import VirtualTime
 
@@ -383,20 +385,72 @@ def test_a_lock_found_locked_stays_so_until_the_core_says_otherwise(
     assert not device.locked
 
 
+def a_slot(device: FakeDevice, time: VirtualTime) -> MeterSlot:
+    return MeterSlot(1, device, time.monotonic, max_power_w=EVSE.max_power_w)
+
+
 def test_a_register_that_falls_is_not_believed(device: FakeDevice, time: VirtualTime) -> None:
-    slot = MeterSlot(device, time.monotonic)
+    """J02.FR.16"""
+    slot = a_slot(device, time)
     slot.poll()
-    device.energy_wh = 0
-    with pytest.raises(ValueError, match="fell"):
-        slot.poll()
+    device.energy_wh, device.current_a = 0, 6.0
+    time.advance(1.0)
+    slot.poll()
     assert slot.reading is not None
-    assert slot.reading.energy_wh == 100
+    assert (slot.reading.energy_wh, slot.reading.at) == (100, 0.0)
+    assert slot.rejected == {Doubt.ZERO: 1}
+    assert slot.current_a(time.now) == 6.0  # what it says of the present may be true
+
+
+def test_a_meter_that_goes_on_lying_is_silent(device: FakeDevice, time: VirtualTime) -> None:
+    slot = a_slot(device, time)
+    slot.poll()
+    device.energy_wh = 5_000_000
+    for _ in range(int(METER_SILENT_S)):
+        time.advance(1.0)
+        slot.poll()
+        assert not slot.is_silent(time.now)
+    time.advance(1.0)
+    slot.poll()
+    assert slot.is_silent(time.now)
+    device.energy_wh = 101
+    slot.poll()
+    assert not slot.is_silent(time.now)
+
+
+def test_what_a_meter_lies_about_is_told_once_a_minute(
+    device: FakeDevice, time: VirtualTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    slot = a_slot(device, time)
+    slot.poll()
+    for second in range(100):
+        device.energy_wh = second * 7919 % 50
+        time.advance(1.0)
+        slot.poll()
+    assert [record.getMessage() for record in caplog.records][:1] == [
+        "the meter of EVSE 1 says 0 Wh after 100 Wh: zero; not believed (so far: 1)"
+    ]
+    assert len(caplog.records) == 2
+
+
+def test_an_exchanged_meter_is_in_the_log(
+    device: FakeDevice, time: VirtualTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    slot = a_slot(device, time)
+    slot.poll()
+    device.energy_wh = 7_000
+    for _ in range(40):
+        time.advance(1.0)
+        slot.poll()
+    assert "its register began anew: 100 -> 7000 (jump)" in caplog.text
+    assert slot.reading is not None
+    assert (slot.reading.energy_wh, slot.reading.counted[0]) == (7_000, 100)
 
 
 def test_a_reading_that_is_too_old_does_not_tell_the_current(
     device: FakeDevice, time: VirtualTime
 ) -> None:
-    slot = MeterSlot(device, time.monotonic)
+    slot = a_slot(device, time)
     assert slot.current_a(0.0) is None
     slot.poll()
     assert slot.current_a(1.0) == 0.0

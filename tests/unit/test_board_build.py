@@ -1,6 +1,7 @@
 """Board files: what is read from them, and how a mistake is told."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,15 @@ from hal.api import (
     EvseDescription,
     EvseSetpoint,
     FaultName,
+    MeterDescription,
+    MeterReading,
     PilotState,
     Power,
+    Quantity,
     ReaderDescription,
     TokenPresented,
 )
-from hal.build import build_board, heartbeat, read_board
+from hal.build import PLAIN_METER, build_board, heartbeat, read_board
 from hal.errors import BoardError
 from hal.gpio import Gpio
 from hal.options import DriverOptions
@@ -321,6 +325,90 @@ def test_a_readers_table_says_how_its_tokens_are_normalised(path: Path) -> None:
     assert tokens == ["AB060400"]
     with pytest.raises(BoardError, match=r"\[\[reader\]\] 1: more_types: only on a simulated"):
         read_board(write(path, end=reader + 'more_types = ["Local"]\n' + driver), drivers)
+
+
+class CountingMeter:
+    """Counts 1 Wh at each reading."""
+
+    class Options(DriverOptions, frozen=True, kw_only=True):
+        unit: int
+        imports_only: bool = True
+
+    def __init__(self, gpio: Gpio, options: "CountingMeter.Options") -> None:
+        self.energy_wh = options.unit * 1000
+
+    def read(self, at: float) -> MeterReading:
+        self.energy_wh += 1
+        return MeterReading(9, at, self.energy_wh, 0.0, (0.0,), (230.0,))
+
+
+def described(options: CountingMeter.Options) -> MeterDescription:
+    more = frozenset() if options.imports_only else frozenset({Quantity.EXPORT})
+    return MeterDescription(frozenset({Quantity.IMPORT}) | more, resolution_wh=100)
+
+
+MAIN = """
+[main_meter]
+phases = 3
+max_current_a = 63
+[main_meter.driver]
+driver = "counting"
+unit = 7
+"""
+METER = """
+[evse.meter]
+driver = "counting"
+unit = 1
+imports_only = false
+"""
+
+
+def test_a_board_may_have_a_main_meter(path: Path) -> None:
+    """J01.FR.03, J01.FR.04"""
+    driver = Driver("meter", CountingMeter.Options, CountingMeter, described)
+    plan = read_board(write(path, end=METER + MAIN), {**DRIVERS, "counting": driver})
+    main = plan.description.main_meter
+    assert main is not None
+    assert (main.phases, main.max_power_w) == (3, 63 * 230 * 3)
+    assert main.meter == MeterDescription(frozenset({Quantity.IMPORT}), 100)
+    told = frozenset({Quantity.IMPORT, Quantity.EXPORT})
+    assert plan.description.evses[0].meter == MeterDescription(told, 100)
+    board = build_board(plan, time.monotonic, gpio=FakeGpio())
+    assert (board.reading(0), board.reading(1)) == (None, None)
+    board.start(lambda _: None)
+    until = time.monotonic() + 5.0
+    while (board.reading(0) is None or board.reading(1) is None) and time.monotonic() < until:
+        threading.Event().wait(0.01)
+    board.stop()
+    readings = board.reading(0), board.reading(1)
+    assert [each and each.energy_wh // 1000 for each in readings] == [7, 1]
+    assert [each and each.evse for each in readings] == [0, 1]
+
+
+def test_a_meter_that_nobody_describes_tells_what_a_reading_must_have(path: Path) -> None:
+    driver = Driver("meter", CountingMeter.Options, CountingMeter)
+    plan = read_board(write(path, end=METER), {**DRIVERS, "counting": driver})
+    assert plan.description.evses[0].meter == PLAIN_METER
+    assert plan.description.main_meter is None
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("phases = 4\nmax_current_a = 63", "[main_meter]: phases: Expected `int` <= 3"),
+        ("phases = 3", "[main_meter]: Object missing required field `max_current_a`"),
+        ("phases = 3\nmax_current_a = 0", "[main_meter]: max_current_a: Expected `float` > 0.0"),
+        (
+            'phases = 3\nmax_current_a = 63\n[main_meter.driver]\ndriver = "x"',
+            "[main_meter]: driver: only and always on a board of real devices",
+        ),
+    ],
+)
+def test_a_main_meter_is_checked(path: Path, table: str, message: str) -> None:
+    path.write_text(SIMULATED + "[main_meter]\n" + table)
+    with pytest.raises(BoardError) as raised:
+        read_board(path)
+    assert message in str(raised.value)
 
 
 def test_a_driver_that_cannot_open_its_lines_is_named(path: Path) -> None:
