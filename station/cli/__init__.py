@@ -15,6 +15,7 @@ COMMANDS = {
     "sim": "the same station on simulated hardware",
     "csms": "a small CSMS for the bench; it can also send calls",
     "doctor": "why does the station not reach its CSMS, and what to do about it",
+    "verify-ocmf": "do the signed meter values of a charge prove its energy?",
     "certs": "list, install and delete the certificates of a stopped station",
     "demo": "bench CSMS, simulated station and a car that charges, all at once",
 }
@@ -86,12 +87,17 @@ def _main(words: list[str]) -> int:
     name = words[0] if words else ""
     if name not in COMMANDS:
         return _without_command(parser, subparsers, words)
-    command = cast(Command, import_module(f"station.cli.{name}"))
+    command = cast(Command, import_module(module_of(name)))
     command.add_parser(subparsers)
     args, unknown = parser.parse_known_args(words)
     if unknown:
         raise UsageError(f"joulepost {name}", f"unknown argument {unknown[0]!r}")
     return _run(command, args, name)
+
+
+def module_of(command: str) -> str:
+    """The module of a sub-command."""
+    return f"station.cli.{command.replace('-', '_')}"
 
 
 def _without_command(

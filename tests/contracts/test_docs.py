@@ -15,7 +15,7 @@ from hal.api import FAULTS, FaultName
 from hal.make_safe import DEFAULT_PATH
 from station.bench.virtual import VirtualStation
 from station.charging.faults import MEANINGS, Consequence
-from station.cli import COMMANDS, Parser
+from station.cli import COMMANDS, Parser, module_of
 from station.cli.ending import RESTART_BY_SYSTEMD
 from station.presets import read_presets
 from station.process import LAST_END, RUN_DIR
@@ -82,7 +82,7 @@ def rows(name: str) -> list[list[str]]:
 def parser_of(command: str) -> argparse.ArgumentParser:
     parser = Parser(prog="joulepost")
     subparsers = parser.add_subparsers(dest="command")
-    import_module(f"station.cli.{command}").add_parser(subparsers)
+    import_module(module_of(command)).add_parser(subparsers)
     return parser
 
 

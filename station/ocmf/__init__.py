@@ -1,0 +1,1 @@
+"""OCMF, the Open Charge Metering Format of S.A.F.E. e.V.: read, verified, and held together."""
