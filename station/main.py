@@ -47,6 +47,7 @@ from station.link import Link
 from station.metrics import Metrics
 from station.ocpp.messages.provisioning import BootReason
 from station.ocpp.messages.transactions import Reason, TriggerReason
+from station.ocpp.registration import Registration
 from station.ports import KeyStore
 from station.reactor import Reactor, log_failure
 from station.records import StoreHealth
@@ -195,7 +196,7 @@ class Station:
             events=self.events,
             evses=self.evses,
             new_id=self.env.new_id,
-            policy=charging.policy(),
+            policy=charging.policy(self._is_accepted),
         )
         self.transactions.permission.held = is_held_by_fault
         self.transactions.visits.resumes = self.config.charging.tx_resumption == "resume"
@@ -235,6 +236,9 @@ class Station:
             keys=self.ports.keys,
             refresh=self._refresh,
         )
+
+    def _is_accepted(self) -> bool:
+        return self.session.registration is Registration.ACCEPTED
 
     def _build_blocks(self) -> None:
         """The order is the order in which they hear of events and answer questions."""

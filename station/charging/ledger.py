@@ -115,11 +115,16 @@ class Ledger:
 
     def facts(self, evse: Evse) -> Facts:
         """As they are now."""
-        authorized = self._grants.of(evse.id) is not None or not self._policy.authorization_needed()
         row = self.on_evse(evse.id)
         withheld = row is not None and row.state == ChargingState.SUSPENDED_EVSE
         signed = evse.id in self._signed
-        return evse.facts(authorized=authorized, signed=signed, withheld=withheld)
+        return evse.facts(authorized=self.is_authorized(evse), signed=signed, withheld=withheld)
+
+    def is_authorized(self, evse: Evse) -> bool:
+        """Somebody is, or nobody needs to be: then whoever connects is (C01.FR.01)."""
+        if self._grants.of(evse.id) is not None:
+            return True
+        return evse.is_connected and not self._policy.authorization_needed()
 
     def facts_of(self, row: TransactionRow) -> Facts:
         if row.evse_id is None:

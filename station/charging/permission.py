@@ -19,11 +19,10 @@ class Permission:
 
     def derive(self, evse: Evse) -> None:
         row = self._ledger.on_evse(evse.id)
-        allowed = (  # C01.FR.01
-            self._grants.of(evse.id) is not None or not self._policy.authorization_needed()
-        )
+        allowed = self._ledger.is_authorized(evse)  # C01.FR.01
         reaching = (
             row is None
+            and self._policy.may_begin()
             and TxPoint.ENERGY_TRANSFER in self._policy.start_points()
             and evse.accepts_transactions
         )

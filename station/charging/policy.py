@@ -57,6 +57,8 @@ class Policy(Struct, frozen=True):
     stop_on_ev_side_disconnect: Callable[[], bool]
     unlock_on_ev_side_disconnect: Callable[[], bool]
     authorization_needed: Callable[[], bool]
+    may_begin: Callable[[], bool]
+    """Transactions may begin now: the CSMS has accepted the station, or need not have."""
     stop_on_invalid_id: Callable[[], bool]
     max_energy_on_invalid_id: Callable[[], int]
     """In Wh; 0: none (E05.FR.02)."""
@@ -114,7 +116,8 @@ class ChargingVariables:
     def before_accepted(self) -> bool:
         return self._variables[TX_BEFORE_ACCEPTED]
 
-    def policy(self) -> Policy:
+    def policy(self, accepted: Callable[[], bool]) -> Policy:
+        """*accepted*: the CSMS has accepted the station (BootNotification)."""
         variables = self._variables
         return Policy(
             start_points=lambda: self.start_points,
@@ -123,6 +126,7 @@ class ChargingVariables:
             stop_on_ev_side_disconnect=lambda: variables[STOP_TX_ON_EV_SIDE_DISCONNECT],
             unlock_on_ev_side_disconnect=lambda: variables[UNLOCK_ON_EV_SIDE_DISCONNECT],
             authorization_needed=lambda: variables[AUTH_ENABLED],
+            may_begin=lambda: self.before_accepted or accepted(),
             stop_on_invalid_id=lambda: variables[STOP_TX_ON_INVALID_ID],
             max_energy_on_invalid_id=lambda: self.max_energy_on_invalid_id,
         )

@@ -10,7 +10,7 @@ from station.charging.permission import Permission
 from station.charging.policy import Policy
 from station.charging.rows import Cause, TransactionRow
 from station.charging.steps import Change, reason_of, trigger_of
-from station.charging.transaction import Facts, ends, starts
+from station.charging.transaction import Facts, ends, starts, still
 from station.events import EventBus, EvseFreed, TransactionStarted
 from station.ocpp.messages.transactions import Reason, TransactionEvent, TriggerReason
 from station.reactor import Reactor
@@ -43,9 +43,7 @@ class Progress:
         self._permission.derive(evse)
         now = self._ledger.facts(evse)
         if row is None:  # one transaction for all connectors of an EVSE: E01.FR.14
-            self._ledger.note_idle(evse, now)
-            if starts(before, now, self._policy.start_points()) and evse.accepts_transactions:
-                self._start(evse, now, before, cause)
+            self._evaluate_idle(evse, before, now, cause)
         elif row.stop is not None:
             pass  # its end is told once the contactor is open
         elif (cause is not None and cause.forced) or ends(before, now, self._policy.stop_points()):
@@ -68,6 +66,14 @@ class Progress:
             self.evaluate(evse, cause)
 
     # -- the steps
+
+    def _evaluate_idle(self, evse: Evse, before: Facts, now: Facts, cause: Cause | None) -> None:
+        if not self._policy.may_begin():  # B02.FR.03, B03.FR.01
+            self._ledger.note_idle(evse, still(before, now))
+            return
+        self._ledger.note_idle(evse, now)
+        if starts(before, now, self._policy.start_points()) and evse.accepts_transactions:
+            self._start(evse, now, before, cause)
 
     def _start(self, evse: Evse, now: Facts, before: Facts, cause: Cause | None) -> None:
         row = self._ledger.begin(evse, self._grants.of(evse.id))

@@ -83,8 +83,18 @@ def starts(before: Facts, now: Facts, points: Points) -> bool:
     return granted and any(now.at(point) for point in points)
 
 
+def still(before: Facts, now: Facts) -> Facts:
+    """What held before and holds now: all that is old news in *now*."""
+    names = Facts.__struct_fields__
+    return Facts(**{name: getattr(before, name) and getattr(now, name) for name in names})
+
+
 def ends(before: Facts, now: Facts, points: Points) -> bool:
-    """Whether a stop point is newly lost, or what was lost leaves none that still could be."""
+    """Whether a stop point is newly lost, or what was lost leaves none that still could be.
+
+    An authorisation that ends with no vehicle there leaves nobody who could leave the bay or
+    unplug: E03.FR.15 and F02.FR.08 name the trigger, and this event may be the last.
+    """
     lost_connection = before.connected and not now.connected
     lost_authorization = before.authorized and not now.authorized
     for point in points:
@@ -96,8 +106,8 @@ def ends(before: Facts, now: Facts, points: Points) -> bool:
             return True
     if lost_connection and not any(now.at(point) for point in points):
         return True
-    lost_vehicle = lost_connection or (before.bay and not now.bay)
-    return lost_vehicle and not (now.bay or now.connected or now.authorized)
+    lost_anything = lost_connection or lost_authorization or (before.bay and not now.bay)
+    return lost_anything and not (now.bay or now.connected or now.authorized)
 
 
 def ends_with_authorization(facts: Facts, points: Points) -> bool:

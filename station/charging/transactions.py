@@ -39,7 +39,7 @@ from station.charging.rows import Cause, GrantRow, TokenRow, TransactionRow
 from station.charging.steps import Change
 from station.charging.visits import Visits
 from station.clock import Clock
-from station.events import EventBus
+from station.events import EventBus, RegistrationAccepted
 from station.ocpp.messages.common import MeterValue
 from station.ocpp.messages.transactions import TransactionEvent, TriggerReason
 from station.ports import Store
@@ -60,7 +60,7 @@ class Transactions:
         new_id: Callable[[], str],
         policy: Policy,
     ) -> None:
-        self._clock, self._evses, self._new_id = clock, evses, new_id
+        self._reactor, self._clock, self._evses, self._new_id = reactor, clock, evses, new_id
         self.grants = grants = Grants(reactor, clock, store, policy.connection_timeout_s)
         self._ledger = ledger = Ledger(
             clock=clock,
@@ -111,6 +111,7 @@ class Transactions:
             floating=floating,
             endings=endings,
         )
+        events.subscribe(RegistrationAccepted, self._on_accepted)
         for evse in evses:
             evse.on_settled = self.visits.evse_changed
 
@@ -198,6 +199,13 @@ class Transactions:
         """The owner of a kept cable has presented the token (E09.FR.03, E10.FR.01)."""
         self.grants.release_lock(evse_id)
         self.permission.derive(self._evses.get(evse_id))
+
+    def _on_accepted(self, _: RegistrationAccepted) -> None:
+        """Whatever waited for `Policy.may_begin` begins, each EVSE in a turn of its own."""
+        for evse in self._evses:
+            if evse.seen:
+                source = f"evse:{evse.id}"
+                self._reactor.post(self._progress.evaluate, evse, None, source=source)
 
     # -- what the next event tells
 

@@ -14,6 +14,7 @@ from station.charging.transaction import (
     ends,
     ends_with_authorization,
     starts,
+    still,
 )
 from station.ocpp.messages.transactions import ChargingState
 
@@ -68,6 +69,9 @@ def test_each_point_is_one_condition_on_the_facts(point: TxPoint) -> None:
         (changed(BOTH, settling=True), ChargingState.SUSPENDED_EVSE),
         (changed(OFFERED, settling=True), ChargingState.EV_CONNECTED),
         (OFFERED, ChargingState.SUSPENDED_EV),
+        (changed(OFFERED, settling=True, withheld=True), ChargingState.SUSPENDED_EVSE),
+        (changed(OFFERED, withheld=True), ChargingState.SUSPENDED_EV),
+        (changed(CHARGING, withheld=True), ChargingState.CHARGING),
         (CHARGING, ChargingState.CHARGING),
         (Facts(connected=True, drawing=True), ChargingState.CHARGING),
     ],
@@ -133,6 +137,8 @@ def test_a_transaction_starts_when_a_start_point_is_reached(
         (IN_BAY, IDLE, {P.EV_CONNECTED}, True),
         (changed(GRANTED, bay=True), GRANTED, {P.EV_CONNECTED}, False),
         (changed(PLUGGED, bay=True), PLUGGED, {P.AUTHORIZED}, False),
+        (GRANTED, IDLE, {P.EV_CONNECTED}, True),
+        (GRANTED, IDLE, {P.PARKING_BAY_OCCUPANCY}, True),
         # E03.FR.15: deauthorised by time-out, but the vehicle is still in the bay
         (changed(GRANTED, bay=True), IN_BAY, {P.PARKING_BAY_OCCUPANCY}, False),
     ],
@@ -147,6 +153,13 @@ def test_a_transaction_ends_when_a_stop_point_is_lost(
 def test_nothing_starts_or_ends_where_nothing_changes(facts: Facts, points: Points) -> None:
     assert not starts(facts, facts, points)
     assert not ends(facts, facts, points)
+
+
+@given(some_facts, some_facts)
+def test_what_still_holds_is_what_held_before(before: Facts, now: Facts) -> None:
+    kept = still(before, now)
+    for name in NAMES:
+        assert getattr(kept, name) is (getattr(before, name) and getattr(now, name))
 
 
 @given(some_facts, some_facts, some_points)
@@ -181,10 +194,10 @@ def test_more_points_never_make_a_start_rarer(
 
 
 def test_every_transaction_can_end_when_everybody_has_gone() -> None:
-    """Whatever the stop points: from any facts, the step to none that loses the EV ends it."""
+    """Whatever the stop points: from any facts, losing vehicle and authorisation ends it."""
     for values in product((False, True), repeat=len(NAMES)):
         facts = Facts(**dict(zip(NAMES, values, strict=True)))
-        if facts.bay or facts.connected:
+        if facts.bay or facts.connected or facts.authorized:
             for point in TxPoint:
                 assert ends(facts, IDLE, frozenset({point}))
 

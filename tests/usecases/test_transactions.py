@@ -243,13 +243,26 @@ def test_authorisation_without_a_cable_ends_in_time(
     after = told(station)[len(before) :]
     if start not in ("Authorized", "ParkingBayOccupancy"):
         assert before + after == []
-    elif stop == "ParkingBayOccupancy":
+    elif stop == start == "ParkingBayOccupancy":  # it ends when the car leaves the bay
         assert after == ["Updated EVConnectTimeout -"]
     else:
         assert after == ["Ended EVConnectTimeout - Timeout"]
     station.sim.plug(1)
     station.advance(10.0)
     assert not is_closed(station)
+
+
+@each_stop
+def test_transaction_of_nobody_ends_with_its_authorisation(
+    make_station: MakeStation, stop: str
+) -> None:
+    """E03.FR.15, F02.FR.08: no car has come, and none could leave any more"""
+    station = make_station("Authorized", stop)
+    station.sim.token(TOKEN, evse=1)
+    station.advance(5.0)
+    station.sim.token(TOKEN, evse=1)
+    station.advance(5.0)
+    assert told(station) == ["Started Authorized Idle", "Ended StopAuthorized - Local"]
 
 
 def test_time_out_does_not_run_while_the_ev_is_connected(make_station: MakeStation) -> None:
