@@ -20,7 +20,7 @@ from station.charging.rows import TokenRow, token_key
 from station.clock import Trust
 from station.context import Context
 from station.device_model import Boolean, Integer, Mutability, OptionList, Variable
-from station.events import IdTokenInfoReceived
+from station.events import IdTokenInfoReceived, TokenShown
 from station.ocpp.messages.authorization import (
     ClearCacheRequest,
     ClearCacheResponse,
@@ -70,6 +70,7 @@ class CachedRow(Record, frozen=True, kw_only=True):
     used: int = 0
     """When it was used last, in numbers that only grow."""
     uses: int = 0
+    """How often it was shown or told of."""
     size: int = 0
     """Bytes of this row as JSON, without this field."""
 
@@ -111,6 +112,7 @@ class AuthorizationCache:
         context.variables.provide(STORAGE, self._size)
         context.queries.known_token.register(self.known_token)
         context.events.subscribe(IdTokenInfoReceived, self._on_id_token_info_received)
+        context.events.subscribe(TokenShown, self._on_token_shown)
         context.csms.answer(ClearCacheRequest, self.clear_cache)
         context.reactor.call_later(SWEEP_S, self._sweep, source="authorization-cache")
 
@@ -122,7 +124,6 @@ class AuthorizationCache:
         row = self._find(token)
         if row is None:
             return None
-        self._note_use(row)
         valid = row.info.status is AuthorizationStatus.ACCEPTED
         # C10.FR.03, C12.FR.05
         recheck = not valid and not variables[DISABLE_POST_AUTHORIZE]
@@ -147,6 +148,7 @@ class AuthorizationCache:
             return _rejected("NotEnabled", "AuthCacheCtrlr.Enabled is false")
         for row in self._rows.all():
             self._delete(row)
+        self._salts.delete("salt")  # whatever copies there are, nothing will match them again
         if self._context.store.health is StoreHealth.VOLATILE:  # C11.FR.05
             return _rejected("InternalError", "cleared until the restart: the disk takes nothing")
         return ClearCacheResponse(status=ClearCacheStatus.ACCEPTED)  # C11.FR.03
@@ -157,7 +159,7 @@ class AuthorizationCache:
         """C10.FR.01, C10.FR.04, C10.FR.05, C12.FR.06"""
         if event.type in NEVER_CACHED:  # C02.FR.03, C03.FR.02, C05.FR.02
             return
-        key = self._hash(TokenRow(id_token=event.id_token, type=event.type), create=True)
+        key = self._hash(token_key(event.id_token, event.type), create=True)
         known = self._rows.get(key)
         if known is None and not self._context.variables[ENABLED]:
             return  # but what is kept stays true until the cache is enabled again
@@ -219,7 +221,7 @@ class AuthorizationCache:
 
     def _find(self, token: TokenRow) -> CachedRow | None:
         """The entry of *token* unless it has expired."""
-        row = self._rows.get(self._hash(token, create=False))
+        row = self._rows.get(self._hash(token_key(token.id_token, token.type)))
         if row is not None and self._has_expired(row):
             self._delete(row)
             return None
@@ -228,12 +230,16 @@ class AuthorizationCache:
     def _use_of(self, row: CachedRow) -> Use:
         return self._uses.get(row.key) or Use(row.used, row.uses, self._began_at)
 
-    def _note_use(self, row: CachedRow) -> None:
+    def _on_token_shown(self, event: TokenShown) -> None:
+        """Remember the use of what is kept; on the disk with the next occasion, or in an hour."""
+        row = self._rows.get(self._hash(token_key(event.token.id_token, event.token.type)))
+        if row is None or not self._context.variables[ENABLED]:
+            return
         use = self._uses.setdefault(row.key, self._use_of(row))
         self._last_use += 1
         use.used, use.uses = self._last_use, use.uses + 1
         if self._context.reactor.now() - use.kept_at >= KEEP_USE_S:
-            self._keep(replace(row, used=use.used, uses=use.uses))
+            self._keep(_sized(replace(row, used=use.used, uses=use.uses)))
 
     # -- time
 
@@ -284,7 +290,7 @@ class AuthorizationCache:
     def _size(self) -> int:
         return sum(row.size for row in self._rows.all())
 
-    def _hash(self, token: TokenRow, *, create: bool) -> str:
+    def _hash(self, key: str, *, create: bool = False) -> str:
         """Empty while there is no salt: nothing was ever kept."""
         row = self._salts.get("salt")
         if row is None:
@@ -293,8 +299,7 @@ class AuthorizationCache:
             # Version 4 UUIDs hold 122 bits each, in production of the operating system's best.
             row = SaltRow(salt=self._context.new_id() + self._context.new_id())
             self._salts.put(row)
-        text = token_key(token.id_token, token.type)
-        return hmac.digest(row.salt.encode(), text.encode(), "sha256").hex()[:32]
+        return hmac.digest(row.salt.encode(), key.encode(), "sha256").hex()[:32]
 
 
 def _without_texts(info: IdTokenInfo) -> IdTokenInfo:
