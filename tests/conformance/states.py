@@ -18,6 +18,8 @@ Wanted = str | int | bool | Sequence[str] | Callable[[Any], bool]
 
 ID_TOKEN = {"idToken": "04A1B2C3", "type": "ISO14443"}
 STEP_S = 0.25
+CARD_GONE_S = 2.25
+"""A card that comes back sooner has never left the reader."""
 PATIENCE_S = 15.0
 """How long the tool waits for what a step expects; longer than the EV needs to react."""
 TRANSACTION_DURATION_S = 10.0
@@ -366,8 +368,9 @@ class Tool:
             self._expect_authorization_event("RemoteStart", running=running)
 
     def present(self) -> None:
-        """The driver's hand: the token before the reader."""
+        """The driver's hand: the token before the reader, once the last one is gone from there."""
         token = self.id_token
+        self.wait(CARD_GONE_S)
         self.sim.token(token["idToken"], type=token["type"], evse=self.reader)
 
     def request_start(self, remote_start_id: int = 4711, **fields: Any) -> Payload:
