@@ -90,13 +90,23 @@ Run = tuple[int, int, int]
 """Numbers from a first to a last one, both included, by a step."""
 
 
+class Sweep(Record, frozen=True, kw_only=True):
+    """How far thinning of a transaction has come."""
+
+    origin: int
+    """The seqNo before the first that might go."""
+    stride: int = 2
+    """Of so many numbers one stays."""
+    up_to_id: int = 0
+    """It goes on behind this message."""
+
+
 class DroppedRow(Record, frozen=True, kw_only=True):
     """Events of one transaction that the CSMS will never get: why its seqNos have gaps."""
 
     transaction_id: str
     part: int = 0
-    """Counts the rows of the same transaction."""
+    """Counts the rows of the same transaction; the last one holds the sweeps."""
     runs: tuple[Run, ...] = ()
     """Their seqNos, in the order in which they were dropped."""
-    up_to_id: int = 0
-    """Thinning of this transaction goes on behind this message."""
+    sweeps: dict[Worth, Sweep] = {}

@@ -5,15 +5,15 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from station.records import DroppedRow, Run, Table
+from station.records import DroppedRow, Run, Sweep, Table, Worth
 from station.store.core_store import CoreStore
 
 RUNS = 64
 """Of one row: what a turn of thinning rewrites stays small, however long the transaction is."""
 MAX_ROWS = 2000
 """Beyond it the oldest row goes whose transaction has nothing queued any more."""
-LOOKED_AT = 16
-"""Rows that are looked at for one such, so that it never takes long."""
+LOOKED_AT = 64
+"""Rows that are looked at for such at a time, so that it never takes long."""
 
 DROPPED = Table("dropped", DroppedRow, lambda row: f"{row.transaction_id}/{row.part:04}")
 
@@ -25,32 +25,33 @@ class Dropped:
         self._rows = store.table(DROPPED)
         self._is_queued = is_queued
 
-    def up_to_id(self, transaction_id: str) -> int:
-        """The message behind which thinning of this transaction goes on; 0: at its first."""
+    def sweep(self, transaction_id: str, worth: Worth) -> Sweep | None:
+        """How far thinning of this transaction has come."""
         row = self._last(transaction_id)
-        return 0 if row is None else row.up_to_id
+        return None if row is None else row.sweeps.get(worth)
 
     def note(
-        self, transaction_id: str, seq_nos: Iterable[int], up_to_id: int | None = None
+        self, transaction_id: str, seq_nos: Iterable[int], sweeps: dict[Worth, Sweep] | None = None
     ) -> None:
+        """These events are dropped; *sweeps* have come so far by that."""
         row = self._last(transaction_id) or DroppedRow(transaction_id=transaction_id)
-        if up_to_id is not None:
-            row = replace(row, up_to_id=up_to_id)
+        row = replace(row, sweeps=row.sweeps | (sweeps or {}))
         for seq_no in seq_nos:
             runs = extended(row.runs, seq_no)
             if len(runs) > RUNS:
-                self._rows.put(row)
+                self._rows.put(replace(row, sweeps={}))
                 row, runs = replace(row, part=row.part + 1), extended((), seq_no)
             row = replace(row, runs=runs)
         self._rows.put(row)
-        if len(self._rows) > MAX_ROWS:
-            self._forget_one()
 
-    def _forget_one(self) -> None:
-        for row in islice(self._rows.all(), LOOKED_AT):
-            if not self._is_queued(row.transaction_id):
-                self._rows.delete(DROPPED.key(row))
-                return
+    def forget_old(self) -> None:
+        """Called now and then: keeps the list within its bound."""
+        over = len(self._rows) - MAX_ROWS
+        if over > 0:
+            for row in islice(self._rows.all(), LOOKED_AT):
+                if over > 0 and not self._is_queued(row.transaction_id):
+                    self._rows.delete(DROPPED.key(row))
+                    over -= 1
 
     def _last(self, transaction_id: str) -> DroppedRow | None:
         found, part = None, 0

@@ -54,7 +54,7 @@ class Outbox:
         self._blobs = opening.window
         self._total_bytes = 0
         self._lines = TransactionLines(self._index, self._classes[SendClass.TRANSACTION])
-        self.room = Room(store, self, self._lines.has)
+        self.room = Room(store, self, self._index, self._lines.has)
         self._undelivered = Undelivered(store, self.room.dropped)
         self._last_id = self._state.reserved_id
         self._fetching = False
