@@ -166,7 +166,7 @@ def test_a_step_whose_event_could_not_be_kept_is_taken_again(station: VirtualSta
     station.advance(5)
     station.station.events.subscribe(TransactionStep, fails(1))
     station.sim.token("04A1B2C1", evse=1)
-    station.advance(0.5)
+    station.advance(2.5)
     assert not station.station.evses.get(1).is_offering
     assert len(station.csms.events()) == 1
 

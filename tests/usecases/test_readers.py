@@ -108,9 +108,10 @@ def test_each_driver_ends_the_own_charge_at_the_stations_reader(
     assert not is_closed(station, 2)
 
 
-def test_third_driver_is_not_asked_about_when_every_evse_is_in_use(
+def test_third_driver_changes_nothing_when_every_evse_is_in_use(
     make_station: MakeStation,
 ) -> None:
+    """The CSMS is asked all the same: the token might be of a group that may stop (C09.FR.05)."""
     station = make_station()
     for evse, token in ((1, FIRST), (2, SECOND)):
         station.sim.plug(evse)
@@ -120,7 +121,10 @@ def test_third_driver_is_not_asked_about_when_every_evse_is_in_use(
     forget(station)
     station.sim.token("04333333")
     station.advance(8.0)
-    assert station.csms.of("Authorize") == []
+    assert len(station.csms.of("Authorize")) == 1
+    assert told(station) == []
+    assert is_closed(station, 1)
+    assert is_closed(station, 2)
 
 
 def test_driver_who_does_not_plug_in_gives_the_reader_back(make_station: MakeStation) -> None:
