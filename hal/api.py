@@ -10,6 +10,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from hal.payment import CardDeclined, CardPresented, PaymentNews, TerminalDescription
+
 LEASE_S = 2.0
 """Longest time for which a setpoint may permit energy without being renewed."""
 SIGNING_S = 10.0
@@ -181,6 +183,7 @@ class BoardDescription(Struct, frozen=True):
 
     evses: tuple[EvseDescription, ...]
     readers: tuple[ReaderDescription, ...] = ()
+    terminals: tuple[TerminalDescription, ...] = ()
     vendor: str = "joulepost"
     model: str = "board"
     serial_number: str = ""
@@ -375,7 +378,15 @@ class ButtonPressed(Struct, frozen=True):
     kind: ButtonKind
 
 
-Change = EvseReport | TokenPresented | TokenUnreadable | ReaderStatus | ButtonPressed
+Change = (
+    EvseReport
+    | TokenPresented
+    | TokenUnreadable
+    | ReaderStatus
+    | ButtonPressed
+    | CardPresented
+    | CardDeclined
+)
 
 
 class CommandKind(StrEnum):
@@ -453,6 +464,18 @@ class Board(Protocol):
         on_result: Callable[[CommandResult], None],
     ) -> None:
         """Do a pulse (unlock, self-test …); *on_result* is called once, from any thread."""
+        ...
+
+    def show_payable(self, terminal: str, evses: tuple[int, ...]) -> None:
+        """Let the terminal take cards for these EVSEs and no others; replaces the last word."""
+        ...
+
+    def tell_payment(self, news: PaymentNews, on_result: Callable[[bool], None]) -> None:
+        """Tell the terminal what has become of a payment.
+
+        *on_result* is called once, from any thread; False: the terminal does not have it, and
+        is to be told again later.
+        """
         ...
 
     def stop(self) -> bool:

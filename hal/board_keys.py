@@ -51,6 +51,12 @@ class ReaderKeys(Keys, frozen=True, kw_only=True):
     driver: Table | None = None
 
 
+class TerminalKeys(Keys, frozen=True, kw_only=True):
+    id: Text
+    evse: int | None = None
+    driver: Table | None = None
+
+
 class MainMeterKeys(Keys, frozen=True, kw_only=True):
     phases: Annotated[int, msgspec.Meta(ge=1, le=3)]
     max_current_a: Annotated[float, msgspec.Meta(gt=0.0, le=5000.0)]
@@ -69,4 +75,5 @@ class BoardKeys(Keys, frozen=True, kw_only=True):
     heartbeat_pin: Pin | None = None
     evse: Annotated[list[Table], msgspec.Meta(min_length=1)]
     reader: list[Table] = []
+    terminal: list[Table] = []
     main_meter: Table | None = None

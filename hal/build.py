@@ -29,6 +29,7 @@ from hal.board_keys import (
     MainMeterKeys,
     ReaderKeys,
     Table,
+    TerminalKeys,
 )
 from hal.devices import EvseDevices
 from hal.drivers.gpio_contactor import GpioContactor
@@ -37,6 +38,7 @@ from hal.errors import BoardError, HardwareFault
 from hal.gpio import Gpio, open_gpio
 from hal.make_safe import OutputsFile
 from hal.options import DriverOptions
+from hal.payment import TerminalDescription
 from hal.registry import DRIVERS, Driver
 from hal.thread_board import ThreadBoard
 from hal.tokens import READABLE, StepError, find_step
@@ -78,6 +80,7 @@ class BoardPlan:
     is_simulated: bool
     evses: tuple[EvsePlan, ...] = ()
     readers: Mapping[str, DevicePlan] = field(default_factory=dict)
+    terminals: Mapping[str, DevicePlan] = field(default_factory=dict)
     heartbeat_pin: int | None = None
     main_meter: DevicePlan | None = None
 
@@ -112,6 +115,7 @@ def build_board(
         devices,
         monotonic,
         readers={id: _create(plan, device, gpio) for id, device in plan.readers.items()},
+        terminals={id: _create(plan, device, gpio) for id, device in plan.terminals.items()},
         main_meter=None if plan.main_meter is None else _create(plan, plan.main_meter, gpio),
         outputs=None if outputs_path is None else OutputsFile(outputs_path, lines),
         heartbeat=None if plan.heartbeat_pin is None else heartbeat(gpio, plan.heartbeat_pin),
@@ -181,13 +185,19 @@ class _Reading:
             self._reader(f"[[reader]] {number}", table, len(evses), simulated)
             for number, table in enumerate(keys.reader, start=1)
         ]
-        self._check_readers([description for description, _ in readers])
+        self._check_ids("reader", [each.id for each, _ in readers])
+        terminals = [
+            self._terminal(f"[[terminal]] {number}", table, len(evses), simulated)
+            for number, table in enumerate(keys.terminal, start=1)
+        ]
+        self._check_ids("terminal", [each.id for each, _ in terminals])
         main_meter, main_device = self._main_meter(keys.main_meter, simulated)
         return BoardPlan(
             path=self._path,
             description=BoardDescription(
                 evses=tuple(description for description, _ in evses),
                 readers=tuple(description for description, _ in readers),
+                terminals=tuple(description for description, _ in terminals),
                 vendor=keys.vendor,
                 model=keys.model,
                 serial_number=keys.serial_number,
@@ -196,6 +206,7 @@ class _Reading:
             is_simulated=simulated,
             evses=tuple(plan for _, plan in evses),
             readers={d.id: device for d, device in readers if device is not None},
+            terminals={d.id: device for d, device in terminals if device is not None},
             heartbeat_pin=keys.heartbeat_pin,
             main_meter=main_device,
         )
@@ -266,13 +277,7 @@ class _Reading:
         self, name: str, table: Table, evses: int, simulated: bool
     ) -> tuple[ReaderDescription, DevicePlan | None]:
         keys = self._convert(name, table, ReaderKeys)
-        if keys.evse is not None and not 1 <= keys.evse <= evses:
-            self._fail(name, "evse", f"1 to {evses}, or absent for the whole station")
-        if simulated is not (keys.driver is None):
-            self._fail(name, "driver", "only and always on a board of real devices")
-        device = None
-        if keys.driver is not None:
-            device = self._device(f"{name} [reader.driver]", "reader", keys.driver)
+        device = self._placed(name, "reader", keys, evses, simulated)
         if keys.more_types and not simulated:
             self._fail(name, "more_types", "only on a simulated board")
         for key, types in (("token_type", [keys.token_type]), ("more_types", keys.more_types)):
@@ -286,6 +291,25 @@ class _Reading:
             more_types=tuple(keys.more_types),
             normalise=self._steps(name, keys.normalise),
         ), device
+
+    def _terminal(
+        self, name: str, table: Table, evses: int, simulated: bool
+    ) -> tuple[TerminalDescription, DevicePlan | None]:
+        keys = self._convert(name, table, TerminalKeys)
+        device = self._placed(name, "terminal", keys, evses, simulated)
+        return TerminalDescription(keys.id, keys.evse), device
+
+    def _placed(
+        self, name: str, kind: str, keys: ReaderKeys | TerminalKeys, evses: int, simulated: bool
+    ) -> DevicePlan | None:
+        """The device of a table that belongs to one EVSE or to the whole station."""
+        if keys.evse is not None and not 1 <= keys.evse <= evses:
+            self._fail(name, "evse", f"1 to {evses}, or absent for the whole station")
+        if simulated is not (keys.driver is None):
+            self._fail(name, "driver", "only and always on a board of real devices")
+        if keys.driver is None:
+            return None
+        return self._device(f"{name} [{kind}.driver]", kind, keys.driver)
 
     def _steps(self, name: str, given: str | list[str]) -> tuple[str, ...]:
         steps = (given,) if isinstance(given, str) else tuple(given)
@@ -316,11 +340,10 @@ class _Reading:
         )
         return described, device
 
-    def _check_readers(self, readers: list[ReaderDescription]) -> None:
-        ids = [reader.id for reader in readers]
+    def _check_ids(self, table: str, ids: list[str]) -> None:
         for number, id in enumerate(ids, start=1):
             if id in ids[: number - 1]:
-                self._fail(f"[[reader]] {number}", "id", f"{id!r} is taken by another reader")
+                self._fail(f"[[{table}]] {number}", "id", f"{id!r} is taken by another {table}")
 
     def _device(self, name: str, kind: str, table: Table) -> DevicePlan:
         wanted = table.get("driver")

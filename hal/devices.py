@@ -11,6 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from hal.api import Fault, MeterReading, PilotState
+from hal.payment import PaymentNews
 
 
 class Contactor(Protocol):
@@ -60,6 +61,34 @@ class Meter(Protocol):
 class TokenReader(Protocol):
     def read(self) -> str | None:
         """The id of the token that lies on the reader, if any."""
+        ...
+
+
+class Card(Struct, frozen=True):
+    """What has happened at a payment terminal."""
+
+    reference: str
+    """By which the terminal knows the payment, for ever; never a card number."""
+    evse: int | None = None
+    """The one that the driver chose, at a terminal that serves several."""
+    declined: bool = False
+    """The card was refused, or the driver has cancelled."""
+
+    def __repr__(self) -> str:
+        return f"Card({self.evse}, declined={self.declined}, redacted)"
+
+
+class PaymentTerminal(Protocol):
+    def read(self) -> Card | None:
+        """What has happened since the last call, one thing at a time."""
+        ...
+
+    def show(self, evses: tuple[int, ...]) -> None:
+        """Take cards for these EVSEs and no others."""
+        ...
+
+    def tell(self, news: PaymentNews) -> None:
+        """What has become of a payment; it may come twice, and raises unless it was taken."""
         ...
 
 

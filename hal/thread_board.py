@@ -29,11 +29,13 @@ from hal.api import (
     SignMoment,
 )
 from hal.board import EvseUnit, Outputs, Step
-from hal.devices import EvseDevices, Meter, TokenReader
+from hal.devices import EvseDevices, Meter, PaymentTerminal, TokenReader
 from hal.interlock import NEVER, NO_TIME, Inputs
 from hal.make_safe import OutputsFile
 from hal.meters import METER_PERIOD_S, MeterSlot
+from hal.payment import PaymentNews
 from hal.pollers import READER_PERIOD_S, Poller, ReaderPoller
+from hal.terminals import TERMINAL_PERIOD_S, TerminalPoller
 
 log = logging.getLogger(__name__)
 
@@ -198,9 +200,15 @@ class ThreadBoard:
         main_meter: Meter | None = None,
         outputs: OutputsFile | None = None,
         heartbeat: Callable[[], None] | None = None,
+        terminals: Mapping[str, PaymentTerminal] | None = None,
     ) -> None:
         self.description = description
         self._monotonic = monotonic
+        self._terminals = {
+            where.id: TerminalPoller(where, terminals[where.id], monotonic, self._report)
+            for where in description.terminals
+            if terminals is not None
+        }
         self._readers = readers or {}
         self._main_meter = self._main_slot(main_meter)
         self._outputs = outputs
@@ -221,6 +229,8 @@ class ThreadBoard:
         if self._outputs is not None:
             self._outputs.write()
         self._pollers = [*self._meter_pollers(), *self._reader_pollers()]
+        for id, terminal in self._terminals.items():
+            self._pollers.append(Poller(f"terminal {id}", TERMINAL_PERIOD_S, terminal.poll))
         self._thread.start()
         for poller in self._pollers:
             poller.start()
@@ -261,6 +271,12 @@ class ThreadBoard:
         unit = self.units[evse]
         self._post(lambda: unit.command(kind, unit.seen, self._monotonic(), on_result))
 
+    def show_payable(self, terminal: str, evses: tuple[int, ...]) -> None:
+        self._terminals[terminal].show(evses)
+
+    def tell_payment(self, news: PaymentNews, on_result: Callable[[bool], None]) -> None:
+        self._terminals[news.terminal].tell(news, on_result)
+
     def stop(self) -> bool:
         """Open every contactor and stop; True when all are confirmed open within 1 s."""
         for poller in self._pollers:
@@ -272,6 +288,9 @@ class ThreadBoard:
         # The thread has opened them; if it hangs or has never run, we do.
         opened = [unit.open() for unit in self.units.values()]
         return all(opened)
+
+    def _report(self, change: Change) -> None:
+        self._on_change(change)
 
     def _post(self, job: Callable[[], None]) -> None:
         self._jobs.put(job)

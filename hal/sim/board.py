@@ -32,6 +32,7 @@ from hal.api import (
 )
 from hal.board import EvseUnit, Outputs
 from hal.interlock import NEVER, NO_TIME, SOFT_STOP_S
+from hal.payment import PaymentNews, TerminalDescription
 from hal.sim.place import EvseWorld
 from hal.sim.signing import SigningMeters
 from hal.sim.world import World
@@ -152,6 +153,15 @@ class SimBoard:
         unit.world.advance(now)
         unit.command(kind, unit.world.seen(), now, on_result)
         self._look(unit, now)
+
+    def show_payable(self, terminal: str, evses: tuple[int, ...]) -> None:
+        self.world.terminals[terminal].payable = evses
+
+    def tell_payment(self, news: PaymentNews, on_result: Callable[[bool], None]) -> None:
+        taken = self.world.terminals[news.terminal].tell(news)
+        if taken and self.world.is_kept:
+            self.world.save()
+        on_result(taken)
 
     def stop(self) -> bool:
         """Open every contactor; False if one stays closed (welded)."""
@@ -331,6 +341,7 @@ def sim_board_description(
             _reader("station", None),
             *(_reader(f"evse{evse}", evse) for evse in range(1, evses + 1)),
         ),
+        terminals=(TerminalDescription("terminal", None),),
         model="simulator",
     )
 

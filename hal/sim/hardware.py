@@ -18,8 +18,10 @@ from hal.api import (
     TokenUnreadable,
 )
 from hal.board import EvseUnit
+from hal.payment import CardDeclined, CardPresented, TerminalDescription
 from hal.sim.place import SIDES, EvseWorld
 from hal.sim.signing import SigningMood
+from hal.sim.terminal import BackOffice
 from hal.sim.world import World
 from hal.tokens import TOKEN_TYPES, OneCard, Rubbish, normalise, steps_for
 
@@ -43,9 +45,15 @@ class Handled(Protocol):
 class SimHardware:
     """Each method checks at once what can be known, and returns when the fact is posted."""
 
-    def __init__(self, board: Handled, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        board: Handled,
+        monotonic: Callable[[], float],
+        back_office: BackOffice | None = None,
+    ) -> None:
         self._board = board
         self._monotonic = monotonic
+        self._back_office = back_office
         self._cards: dict[str, OneCard] = {}
         """What lies on each reader."""
 
@@ -158,6 +166,37 @@ class SimHardware:
             raise SimError(f"the reader cannot make a token of type {type} of it: {token.why}")
         if self._cards.setdefault(reader.id, OneCard()).is_new(token, type, now):
             self._board.emit(TokenPresented(now, reader.id, reader.evse, token, type))
+
+    def card(self, evse: int | None = None, *, declined: bool = False) -> None:
+        """Hold a card to the payment terminal for this EVSE; its back office does the rest."""
+        evse = self._only_evse() if evse is None else self._evse(evse).id
+        terminal = self._terminal(evse)
+        book = self._board.world.terminals[terminal.id]
+        if evse not in book.payable:
+            raise SimError(f"the terminal takes no card for EVSE {evse} now")
+
+        def pay(_: EvseUnit, __: EvseWorld) -> None:
+            now = self._monotonic()
+            if declined:
+                self._board.emit(CardDeclined(now, terminal.id, evse))
+                return
+            payment = book.authorise(evse)
+            self._board.emit(CardPresented(now, terminal.id, evse, payment.reference))
+            if self._back_office is not None:
+                self._back_office(evse)
+
+        self._board.do(evse, pay)
+
+    def _terminal(self, evse: int) -> TerminalDescription:
+        for terminal in self._board.description.terminals:
+            if terminal.evse in (None, evse):
+                return terminal
+        raise SimError(f"no payment terminal serves EVSE {evse}")
+
+    def _only_evse(self) -> int:
+        if self._count() > 1:
+            raise SimError("which EVSE is paid for must be said: there are several")
+        return self._board.description.evses[0].id
 
     def _evse(self, evse: int) -> EvseDescription:
         for description in self._board.description.evses:

@@ -21,6 +21,7 @@ from hal.api import (
     SignMoment,
 )
 from hal.board import EvseUnit
+from hal.payment import PaymentNews
 from hal.sim.board import SimBoard
 from hal.sim.place import EvseWorld
 from hal.sim.world import World
@@ -172,6 +173,12 @@ class SimBoardThread:
         on_result: Callable[[CommandResult], None],
     ) -> None:
         self._alarm.post(lambda: self._board.command(kind, evse, connector, on_result))
+
+    def show_payable(self, terminal: str, evses: tuple[int, ...]) -> None:
+        self._alarm.post(lambda: self._board.show_payable(terminal, evses))
+
+    def tell_payment(self, news: PaymentNews, on_result: Callable[[bool], None]) -> None:
+        self._alarm.post(lambda: self._board.tell_payment(news, on_result))
 
     def stop(self) -> bool:
         """Open every contactor and end the thread; True when all are open within 1 s."""

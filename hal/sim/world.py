@@ -17,6 +17,7 @@ from hal.api import BoardDescription, FaultName
 from hal.sim.ev import Car
 from hal.sim.place import EvseWorld, Place
 from hal.sim.signing import MeterMemory
+from hal.sim.terminal import Payment, TerminalBook
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +33,17 @@ class World:
         path: Path | None = None,
         boot_id: str = "",
         places: dict[int, Place] | None = None,
+        terminals: dict[str, TerminalBook] | None = None,
     ) -> None:
         known = places or {}
         self.description = description
         self.evses = {
             evse.id: EvseWorld(evse, known.get(evse.id) or Place(evse.id, now))
             for evse in description.evses
+        }
+        books = terminals or {}
+        self.terminals = {
+            each.id: books.get(each.id) or TerminalBook(each.id) for each in description.terminals
         }
         self.note = ""
         """What a person should know about how this world came to be."""
@@ -50,8 +56,15 @@ class World:
     ) -> "World":
         """The world of *path* as it is now; a fresh one, with a note, if that cannot be read."""
         try:
-            places, saved_boot_id = _read(path)
-            world = cls(description, now, path=path, boot_id=boot_id, places=places)
+            places, terminals, saved_boot_id = _read(path)
+            world = cls(
+                description,
+                now,
+                path=path,
+                boot_id=boot_id,
+                places=places,
+                terminals=terminals,
+            )
             for evse in world.evses.values():
                 evse.survive(now, same_boot=saved_boot_id == boot_id)
         except FileNotFoundError:
@@ -87,6 +100,7 @@ class World:
         saved = {
             "boot_id": self._boot_id,
             "evses": [asdict(evse.place) for evse in self.evses.values()],
+            "terminals": [asdict(book) for book in self.terminals.values()],
         }
         fresh = self._path.with_suffix(".new")
         try:
@@ -100,10 +114,24 @@ class World:
             self._unwritable = False
 
 
-def _read(path: Path) -> tuple[dict[int, Place], str]:
+def _read(path: Path) -> tuple[dict[int, Place], dict[str, TerminalBook], str]:
     saved = json.loads(path.read_text())
     places = [_place(entry) for entry in saved["evses"]]
-    return {place.evse: place for place in places}, str(saved["boot_id"])
+    books = [_book(entry) for entry in saved.get("terminals", ())]
+    return (
+        {place.evse: place for place in places},
+        {book.id: book for book in books},
+        str(saved["boot_id"]),
+    )
+
+
+def _book(entry: dict[str, Any]) -> TerminalBook:
+    """What the station lets it take it will say anew."""
+    entry = _only_known(TerminalBook, entry)
+    entry["payments"] = [Payment(**_only_known(Payment, each)) for each in entry["payments"]]
+    return TerminalBook(**{**entry, "payable": ()})
+
+
 
 
 def _place(entry: dict[str, Any]) -> Place:

@@ -84,7 +84,9 @@ def test_the_packaged_simulator_describes_two_sockets() -> None:
         has_bay_sensor=True,
         has_start_button=True,
     )
-    assert plan.description == sim_board_description(cable="socket")
+    simulated = sim_board_description(cable="socket")
+    assert plan.description.readers == simulated.readers
+    assert plan.description.terminals == simulated.terminals
 
 
 def test_a_simulated_board_cannot_be_built_from_devices() -> None:
@@ -185,6 +187,11 @@ id = "a"
             "[[evse]] 1 [evse.contactor] mirror_pin already",
         ),
         ({"end": READER}, "[[reader]] 1: driver: only and always on a board of real devices"),
+        ({"end": '[[terminal]]\nid = "a"'}, "[[terminal]] 1: driver: only and always on a board"),
+        (
+            {"end": '[[terminal]]\nid = "a"\n[terminal.driver]\ndriver = "gpio_pilot"'},
+            "[[terminal]] 1 [terminal.driver]: driver: one of none yet, not 'gpio_pilot'",
+        ),
     ],
 )
 def test_a_mistake_names_file_table_key_and_rule(
@@ -280,9 +287,17 @@ cable = "socket"
             "[[reader]] 1: normalise: 'decimal-to-hex:40' is not one of",
         ),
         ('[[reader]]\nid = "a"\nnormalise = 4', "[[reader]] 1: normalise: Expected `str | array`"),
+        ('[[terminal]]\nid = "a"\nevse = 2', "[[terminal]] 1: evse: 1 to 1, or absent"),
+        ('[[terminal]]\nid = "a"\n[[terminal]]\nid = "a"', "[[terminal]] 2: id: 'a' is taken by"),
+        ('[[terminal]]\nid = "a"\nbank = "b"', "[[terminal]] 1: Object contains unknown field"),
+        ("[[terminal]]\nevse = 1", "[[terminal]] 1: Object missing required field `id`"),
+        (
+            '[[terminal]]\nid = "a"\n[terminal.driver]\ndriver = "x"',
+            "[[terminal]] 1: driver: only and always on a board of real devices",
+        ),
     ],
 )
-def test_readers_are_checked(path: Path, end: str, message: str) -> None:
+def test_readers_and_terminals_are_checked(path: Path, end: str, message: str) -> None:
     path.write_text(SIMULATED + end)
     with pytest.raises(BoardError) as raised:
         read_board(path)
