@@ -3,7 +3,8 @@
 Theory of operation. Each register of a reading is followed on its own line (`Line`). A value is
 good if it is not below the last good one and no higher than the energy that could have flowed
 since then. Such an allowance is a bucket: it fills with the most that the meter's place in the
-circuit can deliver, so that many small glitches cannot add up to more than that.
+circuit can deliver, so that many small glitches cannot add up to more than that. A register that
+stood still while the meter told power may catch up with that.
 
 Any other value is a *doubt*. If values keep agreeing with one another for long enough, they are
 believed in the end: the meter was exchanged, or its register rolled over. Then only the register
@@ -61,9 +62,10 @@ UNIT_TOLERANCE = 0.01
 
 FROZEN_WH = 250.0
 """So much must flow by the meter's own power before a register that does not count it is called
-frozen; a fifth of it settles whether it counts again."""
+frozen; it counts again once it owes no more than a fifth of that."""
 COUNTS_AGAIN = 0.2
-COUNTED_SHARE = 0.1
+COUNTED_SHARE = 0.5
+"""Power and register of a meter agree far better than that, if it is well."""
 LEAST_W = 100.0
 """What a meter says it measures below this may be less than its register starts with."""
 STEADY_S = 10.0
@@ -110,12 +112,13 @@ class Line(Struct, frozen=True):
 
 
 class Course(Struct, frozen=True):
-    """Whether the import register counts what flows."""
+    """Whether the import register counts what flows by the meter's own power."""
 
     at: float
     power_w: float
-    flowed_wh: float = 0.0
-    counted: int = 0
+    counted: int
+    owed_wh: float = 0.0
+    """A share (COUNTED_SHARE) of what has flowed, as far as the register has not counted it."""
     is_frozen: bool = False
 
 
@@ -164,8 +167,9 @@ class MeterFilter:
         state = self._state
         if not state.lines:
             return self._first(raw)
+        owed_wh = 0.0 if state.course is None else state.course.owed_wh / COUNTED_SHARE
         followed = [
-            self._follow(line, value, raw.at)
+            self._follow(line, value, raw.at, owed_wh * HEADROOM)
             for line, value in zip(state.lines, raw.registers, strict=True)
         ]
         lines = tuple(line for line, _, _ in followed)
@@ -184,7 +188,7 @@ class MeterFilter:
     # -- one register
 
     def _follow(
-        self, line: Line | None, value: int | None, now: float
+        self, line: Line | None, value: int | None, now: float, owed_wh: float
     ) -> tuple[Line | None, Doubt | None, str]:
         """The line after *value*; why the value is not believed; whether it began anew."""
         if value is None:
@@ -192,9 +196,9 @@ class MeterFilter:
         if line is None:
             return self._began(None, value, now), None, ""
         allowance = self._allowance(line.allowance_wh, line.at, now)
-        if line.value - self._margin_wh <= value <= line.value + allowance:
+        if line.value - self._margin_wh <= value <= line.value + allowance + owed_wh:
             gained = max(0, value - line.value)  # below: it trembles, and will be back
-            left = min(self._margin_wh, allowance - gained)
+            left = min(self._margin_wh, max(0.0, allowance - gained))
             return Line(line.value + gained, now, left, line.carried), None, ""
         doubt, gap = _doubt(line.value, value, allowance)
         if doubt not in HOLD_S:
@@ -258,19 +262,16 @@ class MeterFilter:
         )
 
     def _watch(self, course: Course | None, reading: MeterReading) -> Course:
-        """Add up what flows by the power, and hold it against what the register counts."""
+        """Hold what flows by the power against what the register counts."""
         counted = reading.counted[0] or 0
-        power_w = reading.power_w if reading.power_w >= LEAST_W else 0.0
+        power_w = min(reading.power_w, self._rate_w) if reading.power_w >= LEAST_W else 0.0
         if course is None:
-            return Course(reading.at, power_w, counted=counted)
+            return Course(reading.at, power_w, counted)
         passed_s = reading.at - course.at
-        steady = 0.0 <= passed_s <= STEADY_S
-        flowed = course.flowed_wh + (course.power_w * passed_s / 3600.0 if steady else 0.0)
-        enough = self._frozen_wh * (COUNTS_AGAIN if course.is_frozen else 1.0)
-        if flowed < enough:
-            return replace(course, at=reading.at, power_w=power_w, flowed_wh=flowed)
-        is_frozen = counted - course.counted < flowed * COUNTED_SHARE
-        return Course(reading.at, power_w, 0.0, counted, is_frozen)
+        flowed_wh = course.power_w * passed_s / 3600.0 if 0.0 <= passed_s <= STEADY_S else 0.0
+        owed_wh = course.owed_wh + flowed_wh * COUNTED_SHARE - (counted - course.counted)
+        limit_wh = self._frozen_wh * COUNTED_SHARE * (COUNTS_AGAIN if course.is_frozen else 1.0)
+        return Course(reading.at, power_w, counted, max(0.0, owed_wh), owed_wh >= limit_wh)
 
 
 def is_plausible(raw: MeterReading, max_power_w: float) -> bool:

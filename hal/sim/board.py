@@ -22,6 +22,7 @@ from hal.api import (
     EvseDescription,
     EvseSetpoint,
     FaultName,
+    MainMeterDescription,
     MeterReading,
     PilotState,
     Power,
@@ -30,11 +31,12 @@ from hal.api import (
     SignedReading,
     SignMoment,
 )
-from hal.board import EvseUnit, Outputs
+from hal.board import EvseUnit
 from hal.interlock import NEVER, NO_TIME, SOFT_STOP_S
 from hal.payment import PaymentNews, TerminalDescription
 from hal.sim.place import EvseWorld
 from hal.sim.signing import SigningMeters
+from hal.sim.unit import SimUnit
 from hal.sim.world import World
 
 log = logging.getLogger(__name__)
@@ -48,23 +50,6 @@ class Alarm(Protocol):
 
 
 CallAt = Callable[[float, Callable[[], None]], Alarm]
-
-
-class SimUnit(EvseUnit):
-    """One simulated EVSE: its control law and its surroundings."""
-
-    def __init__(self, description: EvseDescription, world: EvseWorld) -> None:
-        super().__init__(description, can_self_test=True, can_interrupt=True)
-        self.world = world
-        self.lease_due = NO_TIME
-        self.rest_due = NO_TIME
-        """The earliest thing due that is not the end of the lease."""
-        self.outputs: Outputs | None = None
-        self.judged_permit = NEVER
-        self.judged_at = NEVER
-        """When the judge first saw that permission."""
-        self.judged_soft_at: float | None = None
-        self.judged_coil = False
 
 
 class SimBoard:
@@ -91,7 +76,9 @@ class SimBoard:
         self._monotonic = monotonic
         self._call_at = call_at
         self._tolerance_s = tolerance_s
-        self._units = {evse.id: SimUnit(evse, world.evses[evse.id]) for evse in description.evses}
+        self._units = {
+            evse.id: SimUnit(evse, world.evses[evse.id], monotonic) for evse in description.evses
+        }
         self._alarm: Alarm | None = None
         self._alarm_due = NO_TIME
         self._on_change: Callable[[Change], None] | None = None
@@ -129,8 +116,16 @@ class SimBoard:
         return self._monotonic()
 
     def reading(self, evse: int) -> MeterReading | None:
+        if not evse:
+            return self.world.main_reading(self._monotonic())
         unit = self._units[evse]
-        return unit.world.reading(self._monotonic()) if unit.description.has_meter else None
+        if not unit.description.has_meter:
+            return None
+        unit.poll_meter()
+        if unit.meter.filter.is_doubting and not unit.doubts_meter:
+            unit.doubts_meter = True  # look again and again; on the board's own thread
+            self._call_at(self._monotonic(), lambda: self._look(unit, self._judged(unit)))
+        return unit.meter.reading
 
     def sign(
         self,
@@ -185,7 +180,9 @@ class SimBoard:
         unit = self._units[evse]
         now = self._judged(unit)
         unit.world.advance(now)
+        unit.poll_meter()  # what it said before counts, whatever happens to it now
         action(unit, unit.world)
+        unit.poll_meter()
         self._look(unit, now)
 
     def emit(self, change: Change) -> None:
@@ -207,13 +204,14 @@ class SimBoard:
     def _look(self, unit: SimUnit, now: float) -> None:
         world = unit.world
         world.advance(now)
-        seen = world.seen()
+        meter_due = unit.watch_meter(now)
+        seen = unit.seen(now)
         for _ in range(ROUNDS):
             taken = unit.look(now, seen)
             before, before_outputs = seen, unit.outputs
             unit.outputs = taken.outputs
             world.obey(taken.outputs)
-            seen = world.seen()
+            seen = unit.seen(now)
             if seen == before and taken.outputs == before_outputs:
                 break
         else:
@@ -221,7 +219,7 @@ class SimBoard:
         self._judge(unit, now)
         self._watch_silence(unit, now)
         unit.lease_due = taken.lease_due
-        unit.rest_due = min(taken.rest_due, world.next_due())
+        unit.rest_due = min(taken.rest_due, world.next_due(), meter_due)
         self._arm()
         self._keep(unit)
         news = unit.news(taken.report)
@@ -343,6 +341,7 @@ def sim_board_description(
         ),
         terminals=(TerminalDescription("terminal", None),),
         model="simulator",
+        main_meter=MainMeterDescription(phases=3, max_current_a=100.0),
     )
 
 

@@ -1,7 +1,8 @@
 """Hands on the simulated hardware: what drivers, cars and faults do to a station."""
 
+import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hal.api import (
     BoardDescription,
@@ -19,6 +20,7 @@ from hal.api import (
 )
 from hal.board import EvseUnit
 from hal.payment import CardDeclined, CardPresented, TerminalDescription
+from hal.sim.meter import Glitch
 from hal.sim.place import SIDES, EvseWorld
 from hal.sim.signing import SigningMood
 from hal.sim.terminal import BackOffice
@@ -40,6 +42,13 @@ class Handled(Protocol):
 
     def do(self, evse: int, action: Callable[[EvseUnit, EvseWorld], None]) -> None: ...
     def emit(self, change: Change) -> None: ...
+
+
+@runtime_checkable
+class Trusting(Protocol):
+    def trust_meter(self) -> None:
+        """Believe what the meter says now, whatever it said before."""
+        ...
 
 
 class SimHardware:
@@ -125,6 +134,22 @@ class SimHardware:
                 unit.command(CommandKind.RESET_FAULTS, world.seen(), world.place.at, _ignore)
 
         self._board.do(evse, set_fault)
+
+    def meter(self, evse: int, glitch: str, *, for_s: float = 0.0) -> None:
+        """Have the meter lie (`Glitch`), for so long, or until it is told "none"."""
+        if not self._evse(evse).has_meter:
+            raise SimError(f"EVSE {evse} has no meter")
+        if glitch not in [each.value for each in Glitch]:
+            raise SimError(f"glitch is one of {', '.join(Glitch)}, not {glitch!r}")
+        _check_range("for_s", for_s, 0.0, 1e9)
+
+        def set_glitch(unit: EvseUnit, world: EvseWorld) -> None:
+            until = world.place.at + for_s if for_s else math.inf
+            world.set_glitch(Glitch(glitch), until)
+            if glitch == Glitch.ROLLOVER and isinstance(unit, Trusting):
+                unit.trust_meter()  # as if the register had always been up there
+
+        self._board.do(evse, set_glitch)
 
     def signing(self, evse: int, meter: str) -> None:
         """What the meter does from now on when it is asked to sign (`SigningMood`)."""

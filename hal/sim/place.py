@@ -21,7 +21,16 @@ from hal.api import (
 from hal.board import Outputs
 from hal.interlock import NEVER, NO_TIME, Inputs
 from hal.sim.ev import Car
-from hal.sim.meter import Flow
+from hal.sim.meter import (
+    LIMIT_WH,
+    NEAR_LIMIT_WH,
+    NO_PHASES,
+    Flow,
+    Glitch,
+    MeterState,
+    counted,
+    told,
+)
 from hal.sim.signing import MeterMemory
 
 log = logging.getLogger(__name__)
@@ -50,6 +59,9 @@ class Place:
     evse: int
     at: float
     register_wh: float = 0.0
+    """What has flowed; what the meter shows follows from `meter`."""
+    by_phase_wh: list[float] = field(default_factory=lambda: list(NO_PHASES))
+    meter: MeterState = field(default_factory=MeterState)
     connector: int | None = None
     """The connector that the cable belongs to."""
     station_side: bool = False
@@ -83,8 +95,7 @@ class EvseWorld:
         }
         self._locks = {connector.id: connector.has_lock for connector in description.connectors}
         self._fit()
-        self._frozen: MeterReading | None = None
-        self.flow = Flow(place.at, place.register_wh)
+        self.flow = Flow(place.at, place.register_wh, by_phase_wh=tuple(place.by_phase_wh))
         self._flow_again()
 
     def _fit(self) -> None:
@@ -110,17 +121,32 @@ class EvseWorld:
         self._flow_again()
 
     def reading(self, now: float) -> MeterReading:
-        """May be called from any thread."""
-        frozen = self._frozen
-        if frozen is not None:
-            return frozen
-        return self.flow.reading(self.place.evse, self.description.phases, now)
+        """What the meter has counted; may be called from any thread."""
+        flow = self.flow
+        seen = flow.reading(self.place.evse, self.description.phases, now)
+        exact_wh = flow.register_wh + flow.energy_until(now)
+        return counted(seen, self.place.meter, exact_wh)
+
+    def told(self, now: float) -> MeterReading:
+        """What the board gets to hear of it."""
+        return told(self.reading(now), self.place.meter, now)
+
+    @property
+    def is_rolling_over(self) -> bool:
+        """The register is about to begin anew."""
+        shown_wh = (self.place.register_wh + self.place.meter.offset_wh) % LIMIT_WH
+        return shown_wh >= LIMIT_WH - NEAR_LIMIT_WH
+
+    @property
+    def is_mute(self) -> bool:
+        return FaultName.METER_SILENT in self.place.injected
 
     def _pass(self, now: float) -> None:
         place = self.place
         energy_wh = self.flow.energy_until(now)
         place.at = max(place.at, now)
         if energy_wh > 0.0:
+            place.by_phase_wh = list(self.flow.by_phase_until(now))
             place.register_wh += energy_wh
             place.car.charge(energy_wh)
 
@@ -147,6 +173,7 @@ class EvseWorld:
             min(car.phases, place.phases),
             car.soc if self.connected else None,
             100.0 / car.capacity_wh,
+            by_phase_wh=tuple(place.by_phase_wh),
         )
         until = car.next_due(place.at, flow.power_w) if self.connected else NO_TIME
         if place.agenda:
@@ -282,14 +309,24 @@ class EvseWorld:
 
     def set_fault(self, *, name: FaultName, active: bool) -> None:
         place = self.place
-        if active and name is FaultName.METER_SILENT and self._frozen is None:
-            self._frozen = self.reading(place.at)
-        elif not active and name is FaultName.METER_SILENT:
-            self._frozen = None
         injected = {*place.injected} - {name} | ({name} if active else set())
         place.injected = sorted(injected)
         self._switch()
         self._settle()
+
+    def set_glitch(self, glitch: Glitch, until: float) -> None:
+        place, meter = self.place, self.place.meter
+        shown = self.told(place.at)
+        meter.glitch, meter.until = Glitch(glitch), until
+        if glitch is Glitch.FROZEN:
+            meter.frozen_at_wh = float(shown.energy_wh)
+        elif glitch is Glitch.REPLACE:
+            meter.offset_wh = -place.register_wh
+            meter.phase_offsets_wh = [-each for each in place.by_phase_wh]
+            meter.glitch = Glitch.NONE
+        elif glitch is Glitch.ROLLOVER:
+            meter.offset_wh = LIMIT_WH - NEAR_LIMIT_WH - place.register_wh
+            meter.glitch = Glitch.NONE
 
     def set_bay(self, *, occupied: bool) -> None:
         self.place.bay_occupied = occupied
@@ -324,6 +361,7 @@ class EvseWorld:
     def _shift(self, by: float) -> None:
         place, car = self.place, self.place.car
         place.at += by
+        place.meter.until += by
         place.agenda = [(due + by, action, arguments) for due, action, arguments in place.agenda]
         car.s2_due = None if car.s2_due is None else car.s2_due + by
         car.ramp_at = None if car.ramp_at is None else car.ramp_at + by

@@ -13,8 +13,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from hal.api import BoardDescription, FaultName
+from hal.api import BoardDescription, FaultName, MeterReading
 from hal.sim.ev import Car
+from hal.sim.meter import MainLoad, MeterState, main_reading
 from hal.sim.place import EvseWorld, Place
 from hal.sim.signing import MeterMemory
 from hal.sim.terminal import Payment, TerminalBook
@@ -45,6 +46,7 @@ class World:
         self.terminals = {
             each.id: books.get(each.id) or TerminalBook(each.id) for each in description.terminals
         }
+        self.main_load = MainLoad(now)
         self.note = ""
         """What a person should know about how this world came to be."""
         self._path, self._boot_id = path, boot_id
@@ -67,6 +69,7 @@ class World:
             )
             for evse in world.evses.values():
                 evse.survive(now, same_boot=saved_boot_id == boot_id)
+            world.main_load = _main_load(path, now, same_boot=saved_boot_id == boot_id)
         except FileNotFoundError:
             world = cls(description, now, path=path, boot_id=boot_id)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -85,6 +88,14 @@ class World:
         for evse in self.evses.values():
             evse.survive(now, same_boot=True)
 
+    def main_reading(self, now: float) -> MeterReading | None:
+        """What the main meter measures, if there is one; may be called from any thread."""
+        described = self.description.main_meter
+        if described is None:
+            return None
+        flows = (evse.flow for evse in self.evses.values())
+        return main_reading(flows, self.main_load, described, now)
+
     def unplug_all(self) -> None:
         """Every car and cable is gone, locked or not."""
         for evse in self.evses.values():
@@ -99,6 +110,7 @@ class World:
             return
         saved = {
             "boot_id": self._boot_id,
+            "main_load": asdict(self.main_load),
             "evses": [asdict(evse.place) for evse in self.evses.values()],
             "terminals": [asdict(book) for book in self.terminals.values()],
         }
@@ -132,11 +144,16 @@ def _book(entry: dict[str, Any]) -> TerminalBook:
     return TerminalBook(**{**entry, "payable": ()})
 
 
+def _main_load(path: Path, now: float, *, same_boot: bool) -> MainLoad:
+    entry = json.loads(path.read_text()).get("main_load")
+    load = MainLoad(now) if entry is None else MainLoad(**_only_known(MainLoad, entry))
+    return load if same_boot else MainLoad(now, load.used_wh)
 
 
 def _place(entry: dict[str, Any]) -> Place:
     entry = _only_known(Place, entry)
     entry["car"] = Car(**_only_known(Car, entry["car"]))
+    entry["meter"] = MeterState(**_only_known(MeterState, entry.get("meter", {})))
     entry["injected"] = [FaultName(name) for name in entry["injected"]]
     entry["agenda"] = [(due, action, arguments) for due, action, arguments in entry["agenda"]]
     entry["signing"] = MeterMemory(**_only_known(MeterMemory, entry.get("signing", {})))

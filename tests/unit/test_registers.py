@@ -247,8 +247,24 @@ def test_a_register_that_stands_still_while_power_flows_is_frozen(bench: Bench) 
     assert bench.now == pytest.approx(needed_s, abs=4)
     assert bench.published is not None  # what it says of the present is published all the same
     assert bench.published.at == bench.now
-    for second in range(int(needed_s)):
-        bench.take(START_WH + second * 3, power_w=power_w)
+    flowed_wh = int(bench.now * power_w / 3600)
+    assert bench.take(START_WH + flowed_wh, power_w=power_w).doubt is None  # it has caught up
+    assert bench.counted_wh == START_WH + flowed_wh
+    assert not bench.filter.is_frozen
+
+
+def test_a_register_that_counts_a_thousandth_of_what_flows_is_frozen(bench: Bench) -> None:
+    for second in range(200):
+        bench.take(START_WH + second // 360, power_w=11_000.0)
+    assert bench.filter.is_frozen
+    for second in range(200):
+        bench.take(START_WH + 3 * second, power_w=11_000.0)
+    assert not bench.filter.is_frozen
+
+
+def test_a_meter_whose_power_is_a_little_high_is_not_frozen(bench: Bench) -> None:
+    for second in range(20_000):
+        bench.take(START_WH + int(second * 9_000 / 3600), power_w=11_000.0)
     assert not bench.filter.is_frozen
 
 
@@ -259,14 +275,20 @@ def test_a_meter_that_measures_nothing_much_is_not_frozen(bench: Bench, power_w:
     assert not bench.filter.is_frozen
 
 
-def test_a_register_that_counts_in_large_steps_is_neither_frozen_nor_leaping() -> None:
-    bench = Bench(MeterFilter(MAX_W, resolution_wh=100))
-    bench.take(START_WH // 100 * 100)
+@pytest.mark.parametrize("resolution_wh", [10, 100, 1000])
+def test_a_register_that_counts_in_large_steps_is_neither_frozen_nor_leaping(
+    resolution_wh: int,
+) -> None:
+    bench = Bench(MeterFilter(MAX_W, resolution_wh))
+    bench.take(START_WH // resolution_wh * resolution_wh)
     flowed = 0.0
     for _ in range(3600):
         flowed += STEP_WH
-        bench.take((START_WH // 100 + int(flowed / 100)) * 100, power_w=MAX_W)
+        steps = START_WH // resolution_wh + int(flowed / resolution_wh)
+        bench.take(steps * resolution_wh, power_w=MAX_W)
     assert bench.doubts == []
+    begin_wh = START_WH // resolution_wh * resolution_wh
+    assert bench.counted_wh - begin_wh == pytest.approx(MAX_W, abs=resolution_wh)
 
 
 def test_other_registers_are_followed_on_their_own(bench: Bench) -> None:
