@@ -9,6 +9,10 @@ class ControlError(ValueError):
     """The command cannot be carried out; the text tells a person what to change."""
 
 
+class UnreadableError(Exception):
+    """What is kept cannot be read now; the text tells a person why."""
+
+
 class Snapshot(Struct, frozen=True):
     """The live state of the station, immutable, published by the core after a change."""
 
@@ -28,6 +32,24 @@ class StationView(Protocol):
 
     def inbox_depth(self) -> int:
         """Commands queued for the core; the web answers 503 above 64."""
+        ...
+
+
+class QueueView(Protocol):
+    """What the CSMS will not get, read from the disk; callable from any thread.
+
+    Each raises UnreadableError.
+    """
+
+    def undelivered(self, before: int | None, count: int) -> list[dict[str, Any]]:
+        """Messages given up (E13.FR.04), the newest first; *before*: only those with a lower id.
+
+        Of the payload only what names nobody.
+        """
+        ...
+
+    def dropped(self) -> list[dict[str, Any]]:
+        """By transaction the seqNos of events dropped for want of room: why there are gaps."""
         ...
 
 

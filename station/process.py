@@ -155,12 +155,14 @@ class Process:
             self._lanes("web").submit(self._start_web, self._web_started)
 
     def _start_web(self) -> str:
+        from station.store.reader import QueueReader
         from station.web.server import WebServer
 
         listen = self._config.listen
         assert listen is not None
         self._view.publish_soon()
-        server = WebServer(self._view, self._around.controls, listen.host, listen.port)
+        queue = QueueReader(self._state_dir / DATABASE)
+        server = WebServer(self._view, self._around.controls, listen.host, listen.port, queue)
         server.start()
         self._web = server.stop
         return server.url

@@ -16,6 +16,7 @@ COMMANDS = {
     "csms": "a small CSMS for the bench; it can also send calls",
     "doctor": "why does the station not reach its CSMS, and what to do about it",
     "verify-ocmf": "do the signed meter values of a charge prove its energy?",
+    "undelivered": "list what the CSMS has not taken, and what had to be dropped",
     "certs": "list, install and delete the certificates of a stopped station",
     "demo": "bench CSMS, simulated station and a car that charges, all at once",
 }

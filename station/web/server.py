@@ -15,11 +15,11 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from station.control import ControlError, SimControls, StationView
+from station.control import ControlError, QueueView, SimControls, StationView
 from station.rules import ListenAddress
 from station.web.api import OK, Api, RequestError
 
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 8
 MAX_BODY_BYTES = 64 * 1024
+MAX_FIELDS = 8
 READ_TIMEOUT_S = 5.0
 DEADLINE_S = 10.0
 SWEEP_S = 0.5
@@ -51,8 +52,9 @@ class WebServer:
         controls: SimControls | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        queue: QueueView | None = None,
     ) -> None:
-        self._server = _Server(Api(view, controls), host, port)
+        self._server = _Server(Api(view, controls, queue), host, port)
         self._thread = threading.Thread(target=self._server.serve, name="web", daemon=True)
 
     @property
@@ -169,7 +171,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         return "joulepost"
 
     def do_GET(self) -> None:
-        self._answer(lambda: self.server.api.get(self._path()))
+        self._answer(lambda: self.server.api.get(self._path(), self._query()))
 
     def do_POST(self) -> None:
         self._answer(self._post)
@@ -252,6 +254,12 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     def _path(self) -> str:
         return self.path.partition("?")[0]
+
+    def _query(self) -> dict[str, str]:
+        try:
+            return dict(parse_qsl(self.path.partition("?")[2], max_num_fields=MAX_FIELDS))
+        except ValueError as error:
+            raise RequestError(HTTPStatus.BAD_REQUEST, f"at most {MAX_FIELDS} fields") from error
 
     def _send_error(self, error: RequestError) -> None:
         body = orjson.dumps({"error": str(error)})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from station.control import ControlError, Snapshot
+from station.control import ControlError, Snapshot, UnreadableError
 from station.web import server as web_server
 from station.web.server import MAX_BODY_BYTES, WebServer
 from station.web.sim_api import FAULT_NAMES
@@ -295,6 +295,46 @@ def test_a_wrong_method_is_told_the_right_one(
 ) -> None:
     status, _, headers = client.ask(method, path)
     assert (status, headers["Allow"]) == (405, allowed)
+
+
+class Kept:
+    """QueueView of a station that has given up 120 messages."""
+
+    def __init__(self) -> None:
+        self.unreadable = ""
+
+    def undelivered(self, before: int | None, count: int) -> list[dict[str, Any]]:
+        if self.unreadable:
+            raise UnreadableError(self.unreadable)
+        newest = 120 if before is None else min(before - 1, 120)
+        return [{"id": row_id} for row_id in range(newest, max(newest - count, 0), -1)]
+
+    def dropped(self) -> list[dict[str, Any]]:
+        return [{"transaction_id": "t", "count": 2, "seq_nos": ["1-3/2"]}]
+
+
+def test_what_the_csms_will_not_get_is_read_page_by_page(station: FakeStation) -> None:
+    kept = Kept()
+    server = WebServer(station, queue=kept)
+    server.start()
+    client = Client(server)
+    try:
+        _, first = client.get("/api/undelivered")
+        assert [message["id"] for message in first["messages"]] == list(range(120, 70, -1))
+        _, last = client.get(f"/api/undelivered?before={first['next']}&count=100")
+        assert [message["id"] for message in last["messages"]] == list(range(70, 0, -1))
+        assert last["next"] is None
+        assert client.get("/api/dropped")[1]["transactions"][0]["seq_nos"] == ["1-3/2"]
+        for query in ("count=0", "count=201", "before=-1", "before=x", "count=" + "9" * 30):
+            assert client.get(f"/api/undelivered?{query}")[0] == 400
+        kept.unreadable = "station.db cannot be read: disk I/O error"
+        assert client.get("/api/undelivered") == (503, {"error": kept.unreadable})
+    finally:
+        server.stop()
+
+
+def test_without_a_disk_nothing_is_read_from_it(client: Client) -> None:
+    assert client.get("/api/undelivered")[0] == 503
 
 
 def test_real_hardware_has_no_controls(station: FakeStation) -> None:

@@ -59,7 +59,7 @@ def sim_config(fake_main: FakeMain, *words: str) -> StationConfig:
     [
         (
             "",
-            "joulepost: which command? There is run, sim, csms, doctor, verify-ocmf, certs,",
+            "joulepost: which command? There is run, sim, csms, doctor, verify-ocmf, undelivered,",
         ),
         (
             "rnu",
@@ -68,7 +68,7 @@ def sim_config(fake_main: FakeMain, *words: str) -> StationConfig:
         (
             "xyz",
             "joulepost: there is no command 'xyz' "
-            "(there is run, sim, csms, doctor, verify-ocmf, certs, demo)",
+            "(there is run, sim, csms, doctor, verify-ocmf, undelivered, certs, demo)",
         ),
         ("--bogus", "joulepost: unrecognized arguments: --bogus; see joulepost --help"),
         (
