@@ -110,6 +110,9 @@ class Controls:
     def fault(self, evse: int, name: str, *, active: bool) -> None:
         self._do(self._hardware.fault, evse, name, active=active)
 
+    def meter(self, evse: int, glitch: str, *, for_s: float = 0.0) -> None:
+        self._do(self._hardware.meter, evse, glitch, for_s=for_s)
+
     def signing(self, evse: int, meter: str) -> None:
         self._do(self._hardware.signing, evse, meter)
 

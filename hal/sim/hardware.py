@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from hal.api import (
     BoardDescription,
@@ -24,6 +24,7 @@ from hal.sim.meter import Glitch
 from hal.sim.place import SIDES, EvseWorld
 from hal.sim.signing import SigningMood
 from hal.sim.terminal import BackOffice
+from hal.sim.unit import SimUnit
 from hal.sim.world import World
 from hal.tokens import TOKEN_TYPES, OneCard, Rubbish, normalise, steps_for
 
@@ -42,13 +43,6 @@ class Handled(Protocol):
 
     def do(self, evse: int, action: Callable[[EvseUnit, EvseWorld], None]) -> None: ...
     def emit(self, change: Change) -> None: ...
-
-
-@runtime_checkable
-class Trusting(Protocol):
-    def trust_meter(self) -> None:
-        """Believe what the meter says now, whatever it said before."""
-        ...
 
 
 class SimHardware:
@@ -146,7 +140,7 @@ class SimHardware:
         def set_glitch(unit: EvseUnit, world: EvseWorld) -> None:
             until = world.place.at + for_s if for_s else math.inf
             world.set_glitch(Glitch(glitch), until)
-            if glitch == Glitch.ROLLOVER and isinstance(unit, Trusting):
+            if glitch == Glitch.ROLLOVER and isinstance(unit, SimUnit):
                 unit.trust_meter()  # as if the register had always been up there
 
         self._board.do(evse, set_glitch)

@@ -33,6 +33,8 @@ TOKEN_TYPES = (
     "NoAuthorization",
 )
 
+GLITCHES = ("none", "zero", "jump", "fall", "ffff", "nan", "frozen", "rollover", "replace")
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -52,12 +54,12 @@ class Rule:
         return checked
 
 
-def whole(low: int, high: int, *, nullable: bool = False) -> Rule:
+def whole(low: int, high: int, *, nullable: bool = False, required: bool = False) -> Rule:
     def check(value: Any) -> int | None:
         return value if type(value) is int and low <= value <= high else None
 
     text = f"a whole number of {low} to {high}" + (" or null" if nullable else "")
-    return Rule(text, check, nullable=nullable)
+    return Rule(text, check, required=required, nullable=nullable)
 
 
 def number(low: float, high: float, *, above: bool = False) -> Rule:
@@ -150,6 +152,14 @@ STATION_COMMANDS: dict[str, Command] = {
             "id_token": text(36),
             "type": one_of(*TOKEN_TYPES),
             "evse": whole(1, 64, nullable=True),
+        },
+    ),
+    "meter": Command(
+        lambda sim, _, given: sim.meter(**given),
+        {
+            "evse": whole(1, 64, required=True),
+            "glitch": one_of(*GLITCHES, required=True),
+            "for_s": number(0, MAX_DELAY_S),
         },
     ),
     "link": Command(

@@ -34,6 +34,7 @@ EVSE_PATHS = {
 }
 STATION_PATHS = {
     "/api/sim/token": {"id_token": "04A1B2C3"},
+    "/api/sim/meter": {"evse": 1, "glitch": "zero"},
     "/api/sim/link": {"up": False},
     "/api/sim/power": {},
 }
