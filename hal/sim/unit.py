@@ -51,6 +51,7 @@ class SimUnit(EvseUnit):
             self.meter.poll()
 
     def trust_meter(self) -> None:
+        """Believe what the meter says now, whatever it said before."""
         self.meter.filter.trust(self.world.told(self.world.place.at))
 
     def seen(self, now: float) -> Inputs:

@@ -9,6 +9,7 @@ from hal.registers import HOLD_S, Doubt
 from hal.sim.hardware import SimError
 from hal.sim.meter import BASE_LOAD_W, LIMIT_WH, NEAR_LIMIT_WH, Glitch
 from hal.sim.world import World
+from station.web.sim_api import GLITCHES
 from tests.unit.hal_fakes import SimBench, VirtualTime
 from tests.unit.test_sim_world import BOOT, DESCRIPTION, bench_on
 
@@ -149,3 +150,7 @@ def test_what_cannot_be_is_refused(bench: SimBench) -> None:
         bench.hardware.meter(9, "zero")
     with pytest.raises(SimError, match="for_s"):
         bench.hardware.meter(1, "zero", for_s=-1.0)
+
+
+def test_the_local_api_knows_every_glitch() -> None:
+    assert tuple(Glitch) == GLITCHES
