@@ -110,6 +110,7 @@ class ConnectorStatuses:
         """E02.FR.05, G01.FR.01, G01.FR.03, G01.FR.04; of this connector alone: G01.FR.08"""
         place = (event.evse_id, event.connector_id)
         self._since[place] = event.at
+        self._touch_states(event.evse_id, event.connector_id)
         if self._context.csms.online:
             self._tell(*place)
         else:
@@ -184,6 +185,12 @@ class ConnectorStatuses:
         variables.declare(AVAILABLE["Connector"], evse_id, connector_id)
         variables.declare(SUPPLY_PHASES["Connector"], evse_id, connector_id, default=phases)
         variables.declare(CONNECTOR_TYPE, evse_id, connector_id, default=kind)
+
+    def _touch_states(self, evse_id: int, connector_id: int) -> None:
+        variables = self._context.variables
+        variables.touch(AVAILABILITY_STATE["Connector"], evse_id, connector_id)
+        variables.touch(AVAILABILITY_STATE["EVSE"], evse_id)
+        variables.touch(AVAILABILITY_STATE["ChargingStation"])
 
     def _power_w(self, evse_id: int) -> float | None:
         reading = self._context.board.reading(evse_id)

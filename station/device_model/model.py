@@ -56,6 +56,7 @@ class DeviceModel:
         self._watchers: dict[Variable[Any], list[Callable[[int | None, Any], Any]]] = {}
         self._checks: dict[Variable[Any], list[Callable[[Any], Any]]] = {}
         self._undo: list[tuple[Slot[Any], Any, Any]] | None = None
+        self._onlookers: list[Callable[[Slot[Any]], Any]] = []
 
     def configure(
         self,
@@ -172,6 +173,19 @@ class DeviceModel:
         """*handler(evse_id, value)* is told of every change in its turn; None means unset."""
         self._watchers.setdefault(variable, []).append(handler)
 
+    def watch_all(self, handler: Callable[[Slot[Any]], Any]) -> None:
+        """*handler* is told of every slot that has changed, or may have (`touch`), in its turn."""
+        self._onlookers.append(handler)
+
+    def touch(
+        self, variable: Variable[Any], evse_id: int | None = None, connector_id: int | None = None
+    ) -> None:
+        """What is provided here may have changed: onlookers look at once, not at their next turn.
+
+        Others find out what a getter says only when they read it.
+        """
+        self._show(self._places[variable, evse_id or 0, connector_id or 0])
+
     def validate(self, variable: Variable[T], check: Callable[[T], Any]) -> None:
         """*check(value)* raises ValueRefused for what the owner cannot accept."""
         self._checks.setdefault(variable, []).append(check)
@@ -272,6 +286,11 @@ class DeviceModel:
         slot.value = value
         for handler in self._watchers.get(slot.variable, ()):
             handler(slot.address.evse_id or None, value)
+        self._show(slot)
+
+    def _show(self, slot: Slot[Any]) -> None:
+        for onlooker in self._onlookers:
+            onlooker(slot)
 
     def _remember(self, slot: Slot[Any]) -> None:
         if self._undo is not None:

@@ -351,6 +351,17 @@ def test_watchers_are_told_of_changes_only(model: DeviceModel) -> None:
     assert seen == [(None, 60), (2, "Occupied")]
 
 
+def test_onlookers_see_every_change_and_what_is_touched(model: DeviceModel) -> None:
+    seen: list[str] = []
+    model.watch_all(lambda slot: seen.append(f"{slot.address.evse_id} {slot.text()}"))
+    model.provide(POWER, lambda: 11000.0, 1)
+    set_text(model, INTERVAL, "60")
+    set_text(model, INTERVAL, "60")
+    model.update(AVAILABILITY, "Occupied", 2)
+    model.touch(POWER, 1)
+    assert seen == ["0 60", "2 Occupied", "1 11000.0"]
+
+
 def test_the_owner_may_refuse_a_value_for_reasons_of_its_own(model: DeviceModel) -> None:
     """B05.FR.09"""
 
