@@ -1,6 +1,6 @@
 """Ports that the core is given: the store, the outbox, the CSMS. Implementations stand above."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container
 from typing import Any, Generic, Protocol, TypeVar
 
 from station.ocpp.registration import Input, Registration
@@ -78,11 +78,12 @@ class Outbox(Protocol):
         """Queue *row* under a new id; its own id is ignored."""
         ...
 
-    def head(self, send_class: SendClass) -> OutboxRow | None:
+    def head(self, send_class: SendClass, held: Container[int] = ()) -> OutboxRow | None:
         """The row of a class to send next; None when there is none or it is being fetched.
 
         Class TRANSACTION offers live events whose transaction has no past in the queue;
-        what waited while offline is class BACKLOG, whatever it was appended as.
+        what waited while offline is class BACKLOG, whatever it was appended as. A row in
+        *held* is passed over, and with it what follows in the same transaction.
         """
         ...
 
@@ -90,7 +91,9 @@ class Outbox(Protocol):
         """The whole row; None when it is not queued, or not in memory."""
         ...
 
-    def update(self, row: OutboxRow) -> None: ...
+    def update(self, row: OutboxRow) -> None:
+        """Replace a queued row; it keeps its place. LookupError: it is not queued."""
+        ...
 
     def remove(self, row_id: int) -> None: ...
 
@@ -239,8 +242,28 @@ class Csms(Protocol):
         send_class: SendClass,
         transaction_id: str = "",
         seq_no: int = 0,
+        held: bool = False,
     ) -> int:
-        """Commit *request* to the outbox with this turn; returns its outbox id."""
+        """Commit *request* to the outbox with this turn; returns its outbox id.
+
+        *held*: it is not sent before `release`; after a restart it is not held any more.
+        """
+        ...
+
+    def amend(self, row_id: int, request: Request[Any]) -> bool:
+        """Replace what a held message says, with this turn; False: it may have been sent."""
+        ...
+
+    def release(self, row_id: int) -> None:
+        """Let a held message be sent once this turn is durable."""
+        ...
+
+    def recall(self, row_id: int) -> Request[Any] | None:
+        """Hold a message of the process before, while this one starts, and tell what it says.
+
+        Only for a message of which the caller knows that it was held to the end: every copy that
+        the CSMS gets must be the same. None: it is not queued any more, or not in memory.
+        """
         ...
 
     def on_owed_result(

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from station.clock import Clock, Trust
 from station.csms.clock_fixes import ClockFixes
+from station.csms.holds import Holds
 from station.csms.pace import Pace
 from station.csms.worth import worth_of
 from station.device_model import DeviceModel, Integer, Variable
@@ -78,6 +79,7 @@ class Durable:
         """Nothing newer may leave yet: whatever else makes the line move."""
         self._delivering: int | None = None
         self._pace = Pace(variables, outbox.room)
+        self.holds = Holds(reactor, outbox)
         for variable in (MESSAGE_ATTEMPTS, MESSAGE_ATTEMPT_INTERVAL):
             variables.declare(variable)
         for send_class in DURABLE_CLASSES:
@@ -91,6 +93,7 @@ class Durable:
         transaction_id: str,
         seq_no: int,
         offline: bool,
+        held: bool = False,
     ) -> int:
         """Queue it, whether or not there is a link: E04.FR.01, E08.FR.05, E11.FR.01, E12.FR.01."""
         untrusted = self._clock.trust is Trust.NONE
@@ -108,7 +111,20 @@ class Durable:
                 worth=worth_of(request),
             )
         )
+        if held:
+            self.holds.hold(row)
         return row.id
+
+    def recall(self, row_id: int) -> Request[Any] | None:
+        """Hold a message that no line was offered since the process began, and tell what it says.
+
+        None: it is not queued any more, or not in memory.
+        """
+        row = self._outbox.get(row_id)
+        if row is None:
+            return None
+        self.holds.hold(row)
+        return codec.decode_request(ACTIONS[row.action], msgspec.json.decode(row.payload))
 
     def may_send(self, row_id: int) -> None:
         """The message has become durable."""
@@ -212,7 +228,7 @@ class _OutboxLine:
         self._durable, self._outbox, self._send_class = durable, outbox, send_class
 
     def head(self) -> Outgoing | None:
-        row = self._outbox.head(self._send_class)
+        row = self._outbox.head(self._send_class, self._durable.holds)
         if row is None or row.id > self._durable.last_durable_id:
             return None
         durable, send_class = self._durable, self._send_class

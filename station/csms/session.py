@@ -149,6 +149,7 @@ class CsmsSession:
         send_class: SendClass,
         transaction_id: str = "",
         seq_no: int = 0,
+        held: bool = False,
     ) -> int:
         row_id = self._durable.owe(
             request,
@@ -156,9 +157,23 @@ class CsmsSession:
             transaction_id=transaction_id,
             seq_no=seq_no,
             offline=not self.connected,
+            held=held,
         )
         self._store.after_commit(self._owed, row_id)
         return row_id
+
+    def amend(self, row_id: int, request: Request[Any]) -> bool:
+        return self._durable.holds.amend(row_id, request)
+
+    def release(self, row_id: int) -> None:
+        self._store.after_commit(self._released, row_id)
+
+    def _released(self, row_id: int) -> None:
+        self._durable.holds.release(row_id)
+        self.pump()
+
+    def recall(self, row_id: int) -> Request[Any] | None:
+        return self._durable.recall(row_id)
 
     def _owed(self, row_id: int) -> None:
         self._durable.may_send(row_id)

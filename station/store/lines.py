@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from station.store.backend import Entry
 
@@ -49,13 +49,24 @@ class TransactionLines:
         ids = self._ids
         return ids[bisect_right(ids, above_id) : bisect_right(ids, up_to_id)]
 
-    def first_backlog(self) -> int | None:
-        return self._ids[0] if self._ids and self._ids[0] <= self._offline_id else None
+    def first_backlog(self, held: Container[int] = ()) -> int | None:
+        return self._first(0, bisect_right(self._ids, self._offline_id), held, {})
 
-    def first_live(self) -> int | None:
-        for position in range(bisect_right(self._ids, self._offline_id), len(self._ids)):
+    def first_live(self, held: Container[int] = ()) -> int | None:
+        begin = bisect_right(self._ids, self._offline_id)
+        return self._first(begin, len(self._ids), held, self._past)
+
+    def _first(
+        self, begin: int, end: int, held: Container[int], past: Mapping[str, int]
+    ) -> int | None:
+        """The first that is not held, of a transaction in which nothing before it waits."""
+        waiting: set[str] = set()
+        for position in range(begin, end):
             row_id = self._ids[position]
-            if self._index[row_id].transaction_id not in self._past:
+            transaction_id = self._index[row_id].transaction_id
+            if row_id in held:
+                waiting.add(transaction_id)
+            elif transaction_id not in past and transaction_id not in waiting:
                 return row_id
         return None
 

@@ -12,7 +12,7 @@ given up (`undelivered`).
 
 import logging
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -92,17 +92,17 @@ class Outbox:
         ids = self._classes[send_class]
         return ids[0] if ids else None
 
-    def head(self, send_class: SendClass) -> OutboxRow | None:
+    def head(self, send_class: SendClass, held: Container[int] = ()) -> OutboxRow | None:
         """The message of a class to send next; None when there is none or it is being fetched.
 
         BACKLOG is what class TRANSACTION holds from before the last link change; a live
-        event waits while its own transaction still has such a past.
+        event waits while its own transaction still has such a past, or a message in *held*.
         """
         self._lines.split_at(self._state.offline_id)
         if send_class is SendClass.BACKLOG:
-            row_id = self._lines.first_backlog()
+            row_id = self._lines.first_backlog(held)
         elif send_class is SendClass.TRANSACTION:
-            row_id = self._lines.first_live()
+            row_id = self._lines.first_live(held)
         else:
             row_id = self.first(send_class)
         if row_id is None:
