@@ -130,7 +130,8 @@ class Progress:
         self.pending.forget(row)
         # E08.FR.04
         self._ledger.emit_end(row, Change(TransactionEvent.ENDED, trigger, reason=reason), now)
-        self._ledger.note_idle(evse, now)
+        # Where nobody needs authorisation, the next one must not begin by that alone.
+        self._ledger.note_idle(evse, replace(now, authorized=self._ledger.is_authorized(evse)))
         if reason is Reason.DE_AUTHORIZED and row.token is not None:
             self.keep_lock(evse, row, owner_only=True)  # C15.FR.05, E05.FR.11
         self._permission.derive(evse)
