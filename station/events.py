@@ -138,6 +138,17 @@ class ButtonShown(Struct, frozen=True):
     button: ButtonPressed
 
 
+class RemoteStartAccepted(Struct, frozen=True):
+    """The CSMS may start here with this token (F01, F02); whether it did, the grants tell."""
+
+    evse_id: int
+    id_token: str
+    type: IdTokenType
+
+    def __repr__(self) -> str:
+        return f"RemoteStartAccepted(EVSE {self.evse_id}, {self.type.value}, redacted)"
+
+
 class IdTokenInfoReceived(Struct, frozen=True):
     """The CSMS has told the status of a token, in whatever message (C10.FR.01, C12.FR.06)."""
 

@@ -21,6 +21,7 @@ from station.blocks.driver_answers import DriverAnswers
 from station.blocks.heartbeat import Heartbeat
 from station.blocks.local_list import LocalList
 from station.blocks.metering import Metering
+from station.blocks.payment import Payments
 from station.blocks.remote_control import RemoteControl
 from station.blocks.reports import Reports
 from station.blocks.reset import Resets
@@ -257,6 +258,7 @@ class Station:
         self.authorization = Authorization(context, self.config.charging.master_pass)
         self.token_readers = TokenReaders(context)
         self.driver_answers = DriverAnswers(context)
+        self.payments = Payments(context)
         self.remote_control = RemoteControl(context)
         self.resets = Resets(context, lambda reason: self.end(Ending.RESTART, reason))
         self.certificates = Certificates(context)

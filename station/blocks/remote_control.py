@@ -5,6 +5,7 @@ from msgspec import UNSET
 from station.charging.evses import Evse
 from station.charging.rows import Cause, TokenRow
 from station.context import Context
+from station.events import RemoteStartAccepted
 from station.ocpp.messages.availability import ConnectorStatus
 from station.ocpp.messages.common import StatusInfo
 from station.ocpp.messages.remote_control import (
@@ -48,6 +49,7 @@ class RemoteControl:
         row = self._context.transactions.on_evse(evse.id)  # before it is authorised
         # Without smart charging nobody looks at the charging profile: F01.FR.12, F02.FR.20
         self._context.queries.authorize_remotely.ask(token, evse.id, request.remote_start_id)
+        self._context.events.publish(RemoteStartAccepted(evse.id, token.id_token, token.type))
         return RequestStartTransactionResponse(
             status=RequestStartStopStatus.ACCEPTED,
             transaction_id=UNSET if row is None else row.id,  # F01.FR.13
