@@ -160,7 +160,7 @@ class AuthorizationCache:
         if event.type in NEVER_CACHED:  # C02.FR.03, C03.FR.02, C05.FR.02
             return
         key = self._hash(token_key(event.id_token, event.type), create=True)
-        known = self._rows.get(key)
+        known = self._live(key)
         if known is None and not self._context.variables[ENABLED]:
             return  # but what is kept stays true until the cache is enabled again
         row = CachedRow(key=key, info=_without_texts(event.info), updated_at=self._now())
@@ -220,8 +220,11 @@ class AuthorizationCache:
     # -- using
 
     def _find(self, token: TokenRow) -> CachedRow | None:
-        """The entry of *token* unless it has expired."""
-        row = self._rows.get(self._hash(token_key(token.id_token, token.type)))
+        return self._live(self._hash(token_key(token.id_token, token.type)))
+
+    def _live(self, key: str) -> CachedRow | None:
+        """What is kept under *key*; what has expired goes at once."""
+        row = self._rows.get(key)
         if row is not None and self._has_expired(row):
             self._delete(row)
             return None
