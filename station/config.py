@@ -95,7 +95,6 @@ class LoggingSection(Section, frozen=True):
 
 
 class ChargingSection(Section, frozen=True):
-    tx_resumption: Literal["resume", "end"] = "resume"
     master_pass: Literal["stop-all", "choose"] = "stop-all"
 
 

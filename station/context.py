@@ -12,6 +12,7 @@ from station.charging.policy import ChargingVariables
 from station.charging.queries import Queries
 from station.charging.transactions import Transactions
 from station.clock import Clock
+from station.clock_fixes import ClockFixes
 from station.device_model import DeviceModel
 from station.env import Lane
 from station.events import EventBus
@@ -32,6 +33,7 @@ class Identity(Struct, frozen=True):
 class Context(Struct, frozen=True):
     reactor: Reactor
     clock: Clock
+    fixes: ClockFixes
     rng: random.Random
     new_id: Callable[[], str]
     store: Store

@@ -36,6 +36,7 @@ from station.charging.queries import Queries
 from station.charging.rows import Cause
 from station.charging.transactions import Transactions
 from station.clock import Clock
+from station.clock_fixes import ClockFixes
 from station.config import StationConfig
 from station.context import Context, Identity
 from station.control import SimControls, Snapshot
@@ -43,7 +44,7 @@ from station.csms.session import CsmsSession
 from station.device_model import VARIABLES, DeviceModel, Notice
 from station.env import Env
 from station.events import CsmsLost, EventBus, SecurityHappened
-from station.life import PROCESS, Ending, ProcessRow, boot_reason
+from station.life import PROCESS, Ending, LifeSigns, ProcessRow, boot_reason
 from station.link import Link
 from station.metrics import Metrics
 from station.ocpp.messages.provisioning import BootReason
@@ -121,6 +122,8 @@ class Station:
         """Told, as the last thing, how the station has ended."""
         self._processes = self.store.table(PROCESS)
         self.boot_reason = self._begin_process()
+        self.life_signs = LifeSigns(self.store, self.clock, env.boot_id)
+        self.fixes = ClockFixes(self.store, self.events, self.clock, self.life_signs)
         self.session = self._build_session()
         self.context = self._build_charging()
         self._build_blocks()
@@ -149,6 +152,7 @@ class Station:
         row = self._process_row()
         failures = row.failures + 1 if ending is Ending.FAILED else 0
         self._processes.put(ProcessRow(boot_id=self.env.boot_id, intent=intent, failures=failures))
+        self.life_signs.note()
         self.store.after_commit(self._close_link)
 
     def snapshot(self) -> Snapshot:
@@ -181,6 +185,7 @@ class Station:
             events=self.events,
             link=self.ports.link,
             metrics=self.metrics,
+            fixes=self.fixes,
         )
         self.outbox.on_fetched = session.pump
         return session
@@ -190,6 +195,11 @@ class Station:
         self.queries = Queries()
         charging = ChargingVariables(self.variables, board.description)
         self.evses = Evses(board, self.reactor, self.store, self.queries)
+        power = self.boot_reason is BootReason.POWER_UP
+        interrupted = Cause(
+            trigger=TriggerReason.ABNORMAL_CONDITION,
+            reason=Reason.POWER_LOSS if power else Reason.REBOOT,
+        )
         self.transactions = Transactions(
             reactor=self.reactor,
             clock=self.clock,
@@ -198,14 +208,10 @@ class Station:
             evses=self.evses,
             new_id=self.env.new_id,
             policy=charging.policy(self._is_accepted),
+            signs=self.life_signs,
+            interrupted=interrupted,
         )
         self.transactions.permission.held = is_held_by_fault
-        self.transactions.visits.resumes = self.config.charging.tx_resumption == "resume"
-        power = self.boot_reason is BootReason.POWER_UP
-        self.transactions.visits.interrupted = Cause(
-            trigger=TriggerReason.ABNORMAL_CONDITION,
-            reason=Reason.POWER_LOSS if power else Reason.REBOOT,
-        )
         self.hardware = Hardware(
             self.reactor, self.clock, self.events, self.evses, self.transactions.visits
         )
@@ -213,6 +219,7 @@ class Station:
         return Context(
             reactor=self.reactor,
             clock=self.clock,
+            fixes=self.fixes,
             rng=self.env.rng,
             new_id=self.env.new_id,
             store=self.store,
@@ -284,6 +291,7 @@ class Station:
             log.error("three boots in a row have failed: safe mode, no EVSE offers energy")
             for evse in self.evses:
                 evse.contained = True
+        self.transactions.visits.start()
         self.hardware.start()
         self.metering.start()
         again = self.boot_reason in (BootReason.REMOTE_RESET, BootReason.SCHEDULED_RESET)

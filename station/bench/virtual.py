@@ -139,7 +139,6 @@ class VirtualStation:
         variables: dict[str, str] | None = None,
         description: BoardDescription | None = None,
         disk: Disk | None = None,
-        tx_resumption: str = "resume",
         master_pass: str = "stop-all",  # noqa: S107 - no password
         clock_error_s: float = 0.0,
         disk_latency_s: tuple[float, float] = (0.001, 0.005),
@@ -164,10 +163,7 @@ class VirtualStation:
         self.lane_latency_s = 0.0005, 0.005
         self.csms = FakeCsms(self.reactor, self.rng, lambda: self.utc)
         self.identity = identity
-        self._charging = ChargingSection(
-            tx_resumption=tx_resumption,  # type: ignore[arg-type]
-            master_pass=master_pass,  # type: ignore[arg-type]
-        )
+        self._charging = ChargingSection(master_pass=master_pass)  # type: ignore[arg-type]
         self._variables = tuple(_preset(key, value) for key, value in (variables or {}).items())
         self.configured = configured or {}
         """The installer's `[variables]`; what is changed here counts at the next start."""

@@ -1,6 +1,7 @@
 """Variables that decide when transactions start, end and go on: TxCtrlr and its neighbours."""
 
 from collections.abc import Callable
+from enum import StrEnum
 
 from msgspec import Struct
 
@@ -13,6 +14,7 @@ from station.device_model import (
     Integer,
     MemberList,
     Mutability,
+    OptionList,
     ValueRefused,
     Variable,
 )
@@ -45,6 +47,21 @@ TX_BEFORE_ACCEPTED = Variable("TxCtrlr", "TxBeforeAcceptedEnabled", Boolean(), d
 UNLOCK_ON_EV_SIDE_DISCONNECT = Variable(
     "OCPPCommCtrlr", "UnlockOnEVSideDisconnect", Boolean(), default=True
 )
+
+
+class Resume(StrEnum):
+    """What a restart does to a transaction."""
+
+    RESUME = "Resume"
+    END = "End"
+
+
+TX_RESUMPTION = Variable(  # ours: docs/vendor-variables.md
+    "TxCtrlr", "TxResumption", OptionList(tuple(Resume)), default=Resume.RESUME
+)
+TX_RESUMPTION_TIMEOUT = Variable(  # ours: docs/vendor-variables.md
+    "TxCtrlr", "TxResumptionTimeout", Integer(unit="s", min=0, max=7 * 86400), default=0
+)
 AUTH_ENABLED = Variable("AuthCtrlr", "Enabled", Boolean(), default=True)
 
 
@@ -59,6 +76,9 @@ class Policy(Struct, frozen=True):
     authorization_needed: Callable[[], bool]
     may_begin: Callable[[], bool]
     """Transactions may begin now: the CSMS has accepted the station, or need not have."""
+    resumption: Callable[[], Resume]
+    resumption_timeout_s: Callable[[], int]
+    """Resume only after an outage of at most so many seconds; 0: after any."""
     stop_on_invalid_id: Callable[[], bool]
     max_energy_on_invalid_id: Callable[[], int]
     """In Wh; 0: none (E05.FR.02)."""
@@ -84,6 +104,8 @@ class ChargingVariables:
         if self._meters:
             variables.declare(MAX_ENERGY_ON_INVALID_ID)
         variables.declare(TX_BEFORE_ACCEPTED)
+        variables.declare(TX_RESUMPTION)
+        variables.declare(TX_RESUMPTION_TIMEOUT)
         variables.declare(AUTH_ENABLED)
         sockets = any(
             connector.cable is CableKind.SOCKET
@@ -127,6 +149,8 @@ class ChargingVariables:
             unlock_on_ev_side_disconnect=lambda: variables[UNLOCK_ON_EV_SIDE_DISCONNECT],
             authorization_needed=lambda: variables[AUTH_ENABLED],
             may_begin=lambda: self.before_accepted or accepted(),
+            resumption=lambda: variables[TX_RESUMPTION],
+            resumption_timeout_s=lambda: variables[TX_RESUMPTION_TIMEOUT],
             stop_on_invalid_id=lambda: variables[STOP_TX_ON_INVALID_ID],
             max_energy_on_invalid_id=lambda: self.max_energy_on_invalid_id,
         )

@@ -65,6 +65,19 @@ class Progress:
         else:
             self.evaluate(evse, cause)
 
+    def resume(self, evse: Evse, row: TransactionRow, interrupted: Cause) -> None:
+        """After a restart: energy was withheld, and comes back if nothing forbids it."""
+        self._permission.derive(evse)
+        before, now = row.facts, replace(self._ledger.facts(evse), withheld=True)
+        if not (before.offered and now.connected) or now.drawing:
+            return
+        if ends(before, now, self._policy.stop_points()):  # E06.FR.07
+            self.evaluate(evse, interrupted)
+        else:
+            row = self._ledger.track(row, before, now)
+            change = Change(TransactionEvent.UPDATED, interrupted.trigger)
+            self._ledger.emit(row, change, now)
+
     # -- the steps
 
     def _evaluate_idle(self, evse: Evse, before: Facts, now: Facts, cause: Cause | None) -> None:

@@ -17,7 +17,8 @@ The rooms, each of which knows only those before it:
 - `floating`: what waits for a cable to say which EVSE.
 - `endings`: stop, end and withdraw, for both.
 - `refusals`: a token that the CSMS refuses after its transaction has begun.
-- `visits`: the EV comes, goes, or does not come in time; what a restart interrupted.
+- `resumption`: whether a restart ends what ran.
+- `visits`: the EV comes, goes, or does not come in time.
 
 `Transactions` puts them together and is all that others see.
 """
@@ -35,11 +36,13 @@ from station.charging.permission import Permission
 from station.charging.policy import Policy
 from station.charging.progress import Progress
 from station.charging.refusals import Refusals
+from station.charging.resumption import Resumption
 from station.charging.rows import Cause, GrantRow, TokenRow, TransactionRow
 from station.charging.steps import Change
 from station.charging.visits import Visits
 from station.clock import Clock
 from station.events import EventBus, RegistrationAccepted
+from station.life import LifeSigns
 from station.ocpp.messages.common import MeterValue
 from station.ocpp.messages.transactions import TransactionEvent, TriggerReason
 from station.ports import Store
@@ -59,6 +62,8 @@ class Transactions:
         evses: Evses,
         new_id: Callable[[], str],
         policy: Policy,
+        signs: LifeSigns,
+        interrupted: Cause,
     ) -> None:
         self._reactor, self._clock, self._evses, self._new_id = reactor, clock, evses, new_id
         self.grants = grants = Grants(reactor, clock, store, policy.connection_timeout_s)
@@ -102,6 +107,14 @@ class Transactions:
             progress=progress,
             endings=endings,
         )
+        resumption = Resumption(
+            reactor=reactor,
+            events=events,
+            ledger=ledger,
+            policy=policy,
+            signs=signs,
+            interrupted=interrupted,
+        )
         self.visits = Visits(
             evses=evses,
             grants=grants,
@@ -110,6 +123,7 @@ class Transactions:
             progress=progress,
             floating=floating,
             endings=endings,
+            resumption=resumption,
         )
         events.subscribe(RegistrationAccepted, self._on_accepted)
         for evse in evses:

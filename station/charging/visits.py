@@ -9,6 +9,7 @@ from station.charging.grants import Grants
 from station.charging.ledger import Ledger
 from station.charging.policy import Policy
 from station.charging.progress import Progress
+from station.charging.resumption import Resumption
 from station.charging.rows import Cause, GrantRow
 from station.charging.transaction import TxPoint, ends
 from station.ocpp.messages.transactions import Reason, TriggerReason
@@ -30,14 +31,18 @@ class Visits:
         progress: Progress,
         floating: Floating,
         endings: Endings,
+        resumption: Resumption,
     ) -> None:
         self._evses, self._grants, self._ledger, self._policy = evses, grants, ledger, policy
         self._progress, self._floating, self._endings = progress, floating, endings
-        self.resumes = True
-        """A transaction that a restart interrupted goes on if the EV is still there."""
-        self.interrupted = Cause(trigger=TriggerReason.ABNORMAL_CONDITION, reason=Reason.POWER_LOSS)
-        """What ends it otherwise."""
+        self._resumption = resumption
         grants.on_timeout = self._connection_timeout
+
+    def start(self) -> None:
+        """The process has begun; what has an EVSE waits until its hardware is seen."""
+        row = self._ledger.on_evse(None)
+        if row is not None and not self._resumption.goes_on():
+            self._floating.finish(row, self._resumption.interrupted)
 
     def evse_changed(self, evse: Evse, cause: Cause | None = None) -> None:
         """The board reported, or time made a fact of it: see what follows.
@@ -68,8 +73,10 @@ class Visits:
         row = self._ledger.on_evse(evse.id)
         if row is not None and row.stop is not None:
             self._progress.pending.wait_again(row)
-        elif row is not None and not self.resumes:
-            self._progress.end(evse, row, self.interrupted)
+        elif row is not None and self._resumption.goes_on():
+            self._progress.resume(evse, row, self._resumption.interrupted)
+        elif row is not None:
+            self._progress.end(evse, row, self._resumption.interrupted)
 
     def _lost_ev(self, evse: Evse) -> bool:
         """E09, E10: the EV end is out; True when the transaction has been dealt with."""

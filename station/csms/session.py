@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from station.clock import Clock
-from station.csms.clock_fixes import ClockFixes
+from station.clock_fixes import ClockFixes
 from station.csms.durable import Durable
 from station.csms.inbound import Inbound
 from station.device_model import DeviceModel, Integer, Mutability, Variable
@@ -63,6 +63,7 @@ class CsmsSession:
         events: EventBus,
         link: Link,
         metrics: Metrics,
+        fixes: ClockFixes,
     ) -> None:
         self._metrics = metrics
         self._reactor, self._clock, self._new_id, self._store = reactor, clock, new_id, store
@@ -71,7 +72,6 @@ class CsmsSession:
         self._scheduler = Scheduler()
         for send_class in MEMORY_CLASSES:
             self._scheduler.add_line(send_class, MemoryLine())
-        fixes = ClockFixes(store, events, clock, boot_id)
         self._durable = Durable(reactor, clock, outbox, variables, self._scheduler, fixes, boot_id)
         outbox.room.on_full = self._queue_is_full
         self._inbound = Inbound(reactor, events, self._send_answer)

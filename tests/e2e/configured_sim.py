@@ -11,13 +11,14 @@ import sys
 from msgspec.structs import replace
 
 from station.cli import main, sim
-from station.config import ChargingSection, LoggingSection, StationConfig
+from station.config import LoggingSection, StationConfig
+from station.presets import preset_from_key
 
 
 def build_config(args: argparse.Namespace) -> StationConfig:
     return replace(
         plain(args),
-        charging=ChargingSection(tx_resumption="end" if "--end" in settings else "resume"),
+        variables=(preset_from_key("TxCtrlr.TxResumption", "End"),) if "--end" in settings else (),
         logging=LoggingSection(level="debug", frames="--frames" in settings),
     )
 

@@ -120,7 +120,7 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(
 def test_what_a_restart_interrupts_ends_if_the_owner_wants_that(
     make_sim: MakeSim, csms: BenchCsmsThread
 ) -> None:
-    """[charging] tx_resumption = "end" """
+    """[variables] "TxCtrlr.TxResumption" = "End" """
     sim = make_sim(program=(*CONFIGURED, "--end")).start()
     sim.charge()
     wait(csms, lambda seen: len(events(seen)) >= 2)

@@ -68,7 +68,6 @@ class Life:
             "evses": choose((1, 2, 3)),
             "connectors": choose((1, 1, 2)),
             "cable": choose(("fixed", "socket")),
-            "tx_resumption": choose(("resume", "end")),
         }
         variables = {
             "TxCtrlr.TxStartPoint": self._points(START_POINTS),
@@ -76,6 +75,7 @@ class Life:
             "TxCtrlr.StopTxOnEVSideDisconnect": choose(("true", "false")),
             "TxCtrlr.StopTxOnInvalidId": choose(("true", "false")),
             "TxCtrlr.EVConnectionTimeOut": choose(("10", "60")),
+            "TxCtrlr.TxResumption": choose(("Resume", "End")),
             "AuthCtrlr.OfflineTxForUnknownIdEnabled": choose(("true", "false")),
             "AuthCtrlr.AuthorizeRemoteStart": choose(("true", "false")),
             "OCPPCommCtrlr.MessageTimeout[Default]": "5",

@@ -146,12 +146,12 @@ def run(link: str, kill_at: int, how: str = "resume") -> MortalStation:
         evses=1,
         cable="socket",
         disk_latency_s=(2.0, 4.0) if how == "slow disk" else (0.001, 0.005),
-        tx_resumption="end" if how == "end" else "resume",
         variables={
             "AuthCtrlr.OfflineTxForUnknownIdEnabled": "true",
             "OCPPCommCtrlr.RetryBackOffWaitMinimum": "1",
             "OCPPCommCtrlr.RetryBackOffRandomRange": "1",
             "SampledDataCtrlr.TxUpdatedInterval": "7",
+            "TxCtrlr.TxResumption": "End" if how == "end" else "Resume",
             "TxCtrlr.TxStartPoint": points,
             "TxCtrlr.TxStopPoint": points,
         },

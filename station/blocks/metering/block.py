@@ -48,7 +48,7 @@ class Metering:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._variables = context.variables
-        self._collected = Collected(context.store)
+        self._collected = Collected(context.store, context.fixes)
         self._timers: dict[str, list[Timer]] = {}
         self._aligned: dict[str, Alarm] = {}
         self._declare()

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
+from station.clock_fixes import ClockFixes, Doubt
 from station.ocpp.messages.common import MeterValue
 from station.ports import Store
 from station.records import Record, Table
@@ -20,6 +23,8 @@ class CollectedRow(Record, frozen=True, kw_only=True):
     transaction_id: str
     number: int
     value: MeterValue
+    doubt: Doubt | None = None
+    """The clock that dated it was not to be trusted."""
 
 
 COLLECTED = Table("ended_sample", CollectedRow, lambda row: f"{row.transaction_id}/{row.number:08}")
@@ -28,8 +33,8 @@ COLLECTED = Table("ended_sample", CollectedRow, lambda row: f"{row.transaction_i
 class Collected:
     """The values kept so far, by transaction."""
 
-    def __init__(self, store: Store) -> None:
-        self._rows = store.table(COLLECTED)
+    def __init__(self, store: Store, fixes: ClockFixes) -> None:
+        self._rows, self._fixes = store.table(COLLECTED), fixes
         self._numbers: dict[str, int] = {}
 
     def keep(self, transaction_id: str, values: Sequence[MeterValue]) -> None:
@@ -40,9 +45,12 @@ class Collected:
         if len(mine) >= MAX_COLLECTED:
             for kept in mine[1::2]:
                 self._rows.delete(COLLECTED.key(kept))
+        doubt = self._fixes.doubt()
         for value in values:
             number += 1
-            self._rows.put(CollectedRow(transaction_id=transaction_id, number=number, value=value))
+            self._rows.put(
+                CollectedRow(transaction_id=transaction_id, number=number, value=value, doubt=doubt)
+            )
         self._numbers[transaction_id] = number
 
     def take(self, transaction_id: str) -> list[MeterValue]:
@@ -50,10 +58,16 @@ class Collected:
         rows = self._of(transaction_id)
         for row in rows:
             self._rows.delete(COLLECTED.key(row))
-        return [row.value for row in rows]
+        return [self._dated(row) for row in rows]
 
     def forget(self, transaction_id: str) -> None:
         self._numbers.pop(transaction_id, None)
+
+    def _dated(self, row: CollectedRow) -> MeterValue:
+        if row.doubt is None:
+            return row.value
+        moment = row.value.timestamp + self._fixes.shift(row.doubt)
+        return replace(row.value, timestamp=moment)
 
     def _of(self, transaction_id: str) -> list[CollectedRow]:
         return [row for row in self._rows.all() if row.transaction_id == transaction_id]
