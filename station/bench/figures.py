@@ -13,12 +13,13 @@ from pathlib import Path
 import msgspec
 
 from station.bench.figures_link import bytes_of_a_day
+from station.bench.figures_lists import local_list, look_ups
 from station.bench.figures_measure import MEASUREMENTS as ON_THE_STATION
 from station.bench.figures_measure import QUICK, Effort, Figure, measure
 from station.bench.figures_process import empty_program_s
 
 COLUMNS = (36, 12, 14)
-MEASUREMENTS = (*ON_THE_STATION, bytes_of_a_day)
+MEASUREMENTS = (*ON_THE_STATION, bytes_of_a_day, local_list, look_ups)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

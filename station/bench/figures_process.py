@@ -79,6 +79,14 @@ class StationProcess:
         request = Request(self._api + path, orjson.dumps(body), method="POST")  # noqa: S310
         urlopen(request, timeout=5.0).close()  # noqa: S310 - its own loopback address
 
+    def metrics(self) -> dict[str, Any]:
+        """The counters of the station; needs the same option as `post`."""
+        from urllib.request import urlopen
+
+        with urlopen(self._api + "/api/state", timeout=5.0) as answer:  # noqa: S310 - as above
+            counters: dict[str, Any] = orjson.loads(answer.read())["station"]["metrics"]
+        return counters
+
     @property
     def _api(self) -> str:
         if not self._api_url:

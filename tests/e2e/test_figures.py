@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from station.bench.figures_lists import local_list, look_ups
 from station.bench.figures_measure import (
     Effort,
     Figure,
@@ -17,7 +18,10 @@ from station.bench.figures_measure import (
 SHORT = Effort(starts=1, settle_s=0.2, idle_s=0.2, charge_s=0.2, calls=20, events=20, rounds=1)
 
 
-@pytest.mark.parametrize("measurement", [at_rest, charging, get_variables, durable_events])
+@pytest.mark.parametrize(
+    "measurement",
+    [at_rest, charging, get_variables, durable_events, local_list, look_ups],
+)
 def test_a_measurement_finds_something_to_measure(
     measurement: Callable[[Effort, Path], list[Figure]], tmp_path: Path
 ) -> None:
