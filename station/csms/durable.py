@@ -9,12 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from station.clock import Clock, Trust
-<<<<<<< Updated upstream
-from station.csms.clock_fixes import ClockFixes
-from station.csms.holds import Holds
-=======
 from station.clock_fixes import ClockFixes
->>>>>>> Stashed changes
+from station.csms.holds import Holds
 from station.csms.pace import Pace
 from station.csms.worth import worth_of
 from station.device_model import DeviceModel, Integer, Variable
