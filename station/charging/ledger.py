@@ -168,8 +168,8 @@ def with_token(row: TransactionRow, grant: GrantRow) -> TransactionRow:
         row,
         token=row.token or grant.token,
         group_id_token=row.group_id_token or grant.group_id_token,
-        token_owed=grant.token,  # E02.FR.01, E02.FR.20, E03.FR.01
-        remote_start_owed=grant.remote_start_id,  # F01.FR.25, F02.FR.01
+        token_owed=grant.token,  # C05.FR.05, E02.FR.01, E02.FR.20, E03.FR.01
+        remote_start_owed=grant.remote_start_id,  # C05.FR.03, F01.FR.25, F02.FR.01
         refused=False,
         suspended=False,
         reason=None,

@@ -19,7 +19,7 @@ class Permission:
 
     def derive(self, evse: Evse) -> None:
         row = self._ledger.on_evse(evse.id)
-        allowed = self._ledger.is_authorized(evse)  # C01.FR.01
+        allowed = self._ledger.is_authorized(evse)  # C01.FR.01, C06.FR.01
         reaching = (
             row is None
             and self._policy.may_begin()

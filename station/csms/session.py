@@ -195,7 +195,7 @@ class CsmsSession:
         self._events.publish(CsmsConnected(first=first))
         if self.registration is Registration.ACCEPTED:
             self._back_online()
-        self.pump()  # E04.FR.02, E08.FR.06, E11.FR.02, E12.FR.02
+        self.pump()  # C15.FR.02, E04.FR.02, E08.FR.06, E11.FR.02, E12.FR.02
 
     def link_down(self) -> None:
         """The connection is gone: what was in flight is lost, what is owed becomes offline."""

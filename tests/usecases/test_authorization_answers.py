@@ -186,7 +186,7 @@ def test_start_button_starts_nothing_where_somebody_charges(make_station: MakeSt
 
 @pytest.mark.parametrize("link", ["online", "offline"])
 def test_guesses_at_one_keypad_do_not_hold_up_another(make_station: MakeStation, link: str) -> None:
-    """C04.FR.06, C04.FR.03"""
+    """C04.FR.06"""
     station = made(make_station)
     listed(station, ("4711", ACCEPTED), type="KeyCode")
     station.csms.answers["Authorize"] = {"idTokenInfo": {"status": "Invalid"}}
@@ -204,6 +204,22 @@ def test_guesses_at_one_keypad_do_not_hold_up_another(make_station: MakeStation,
     station.advance(700.0)
     show(station, "4711", 1, type="KeyCode")
     assert is_closed(station, 1)
+
+
+def test_right_key_code_is_remembered_and_never_logged(
+    make_station: MakeStation, caplog: pytest.LogCaptureFixture
+) -> None:
+    """C04.FR.03, C04.FR.04, C12.FR.02"""
+    caplog.set_level("DEBUG")
+    station = made(make_station, AuthCtrlr__LocalPreAuthorize="true")
+    cached(station, ("47110815", ACCEPTED), type="KeyCode")
+    station.sim.plug(1)
+    show(station, "47110815", type="KeyCode")
+    assert station.csms.of("Authorize") == []
+    assert is_closed(station)
+    assert "47110815" not in caplog.text
+    assert "KeyCode" in repr(station.station.transactions.grants.all())
+    assert "47110815" not in repr(station.station.transactions.grants.all())
 
 
 def test_guesses_do_not_end_what_a_key_code_began(make_station: MakeStation) -> None:

@@ -66,14 +66,14 @@ def decide(case: Case, known: KnownToken | None, rules: Rules) -> Step:
             # C01.FR.03 (b), C09.FR.07 (b), E07.FR.01 (b), E08.FR.02
             return Step.END_OF_GROUP
         if _is_trusted(case, known, rules):
-            # C12.FR.02, C13.FR.03, C14.FR.02, C14.FR.04
+            # C12.FR.02, C12.FR.04, C13.FR.03, C14.FR.02, C14.FR.04
             return settle(case, known.info, rules)
     elif known is not None and not known.recheck:
         return Step.REFUSE  # whatever the CSMS may think of it by now
     if rules.online:
         return _ask(case, rules)
     if known is None and rules.unknown_offline:  # C13.FR.04, C13.FR.06, C15.FR.08
-        return _start(case)
+        return _start(case)  # and nothing is remembered of it: nobody has judged it (C15.FR.01)
     return Step.REFUSE  # C13.FR.02, C13.FR.05: listed, but not valid, is not unknown
 
 
@@ -127,9 +127,8 @@ def _is_trusted(case: Case, known: KnownToken, rules: Rules) -> bool:
 
 
 def _ask(case: Case, rules: Rules) -> Step:
-    """C01.FR.02, C01.FR.04, C01.FR.05; C09.FR.04, C09.FR.05; C12.FR.05, C14.FR.03, C14.FR.05.
-
-    Not about a token that could do nothing here, whatever the answer.
+    """Only to authorise a token: C01.FR.02, C01.FR.04, C01.FR.05, C06.FR.03; C09.FR.04,
+    C09.FR.05; C12.FR.05, C14.FR.03, C14.FR.05. Not when nothing could come of the answer.
     """
     could_be_master = rules.master_group != "" and case.in_use
     useful = case.may_start or case.groups != () or could_be_master
