@@ -95,7 +95,7 @@ class LoggingSection(Section, frozen=True):
 
 
 class ChargingSection(Section, frozen=True):
-    master_pass: Literal["stop-all", "choose"] = "stop-all"
+    master_pass: Literal["stop-all", "choose"] = "stop-all"  # noqa: S105 - what it does
 
 
 class SimOptions(Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from station.blocks.certificate_renewal import CertificateRenewal
 from station.blocks.certificates import Certificates
 from station.blocks.change_availability import ChangeAvailability
 from station.blocks.connection import Connection
+from station.blocks.customer_information import CustomerInformation
 from station.blocks.driver_answers import DriverAnswers
 from station.blocks.heartbeat import Heartbeat
 from station.blocks.local_list import LocalList
@@ -31,6 +32,7 @@ from station.blocks.transactions import TransactionEvents
 from station.blocks.variables import REPORTING_VALUE_SIZE, Variables
 from station.charging.evses import Evse, Evses
 from station.charging.hardware import Hardware, is_held_by_fault
+from station.charging.personal import InUse
 from station.charging.policy import ChargingVariables
 from station.charging.queries import Queries
 from station.charging.rows import Cause
@@ -268,6 +270,10 @@ class Station:
         self.payments = Payments(context)
         self.remote_control = RemoteControl(context)
         self.resets = Resets(context, lambda reason: self.end(Ending.RESTART, reason))
+        self.queries.personal_data.append(
+            InUse(self.transactions, [evse.id for evse in self.evses])
+        )
+        self.customer_information = CustomerInformation(context)
         self.certificates = Certificates(context)
         self.certificate_renewal = CertificateRenewal(context)
         self.connection = Connection(context, self.ports.link, self.session, self.ports.access)

@@ -111,6 +111,7 @@ class AuthorizationCache:
         context.variables.declare(STORAGE, max=MAX_STORAGE_B)
         context.variables.provide(STORAGE, self._size)
         context.queries.known_token.register(self.known_token)
+        context.queries.personal_data.append(self)
         context.events.subscribe(IdTokenInfoReceived, self._on_id_token_info_received)
         context.events.subscribe(TokenShown, self._on_token_shown)
         context.csms.answer(ClearCacheRequest, self.clear_cache)
@@ -134,13 +135,20 @@ class AuthorizationCache:
         row = self._find(token)
         return None if row is None else row.info
 
-    def forget(self, token: TokenRow) -> bool:
-        """Remove what is kept of *token*; False when there was nothing."""
+    def about(self, token: TokenRow) -> list[str]:
+        """N09.FR.05"""
+        info = self.find(token)
+        if info is None:
+            return []
+        group = "" if info.group_id_token is UNSET else f", group {info.group_id_token.id_token}"
+        return [f"authorization cache: {info.status}{group}"]
+
+    def forget(self, token: TokenRow) -> list[str]:
+        """N10.FR.03: nothing has to stay."""
         row = self._find(token)
-        if row is None:
-            return False
-        self._delete(row)
-        return True
+        if row is not None:
+            self._delete(row)
+        return []
 
     def clear_cache(self, _: ClearCacheRequest) -> ClearCacheResponse:
         """C11.FR.01, C11.FR.02"""

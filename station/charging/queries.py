@@ -74,6 +74,18 @@ class Trust(Protocol):
         ...
 
 
+class PersonalData(Protocol):
+    """Somebody who keeps what a driver's token leads to (N09, N10)."""
+
+    def about(self, token: TokenRow) -> Sequence[str]:
+        """What is kept, in lines for a person that do not hold the token."""
+        ...
+
+    def forget(self, token: TokenRow) -> Sequence[str]:
+        """Remove it for good; the lines tell what has to stay, and why."""
+        ...
+
+
 class Refusal(Struct, frozen=True):
     """Why something may not be done now."""
 
@@ -117,4 +129,6 @@ class Queries:
         """True while a network slot with TLS is configured: the last CSMS root must stay."""
         self.known_token: FirstAnswer[[TokenRow], KnownToken] = FirstAnswer()
         """Local list first, then cache (C13.FR.01, C14.FR.01); None: unknown, or both are off."""
+        self.personal_data: list[PersonalData] = []
+        """Everybody who keeps personal data, in the order in which they are asked."""
         self.meter: TransactionMeter | None = None
