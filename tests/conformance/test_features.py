@@ -346,7 +346,7 @@ CHECKS: dict[str, Check] = {
     "R-2": has("ReservationCtrlr", "NonEvseSpecific"),
     "R-3": settable("ReservationCtrlr", "Enabled"),
     "DM-3": has(MONITOR, "OfflineQueuingSeverity"),
-    "ISO-4": answers("CustomerInformation", CUSTOMER),
+    "ISO-4": has("ISO15118Ctrlr", "PnCEnabled", 1),  # else there is no certificate to tell of
     "ISO-5": has("ISO15118Ctrlr", "CentralContractValidationAllowed", 1),
     "LA-1": settable("LocalAuthListCtrlr", "Enabled"),
     "LA-3": has("LocalAuthListCtrlr", "DisablePostAuthorize"),
