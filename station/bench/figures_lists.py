@@ -1,5 +1,6 @@
 """What it costs to know tokens: a local authorisation list of 100,000, and a full cache."""
 
+import gc
 import random
 import statistics
 import time
@@ -72,6 +73,7 @@ def look_ups(effort: Effort, directory: Path) -> list[Figure]:  # noqa: ARG001 -
     """What the core pays to take a list up, and to ask what the station knows of a token."""
     tokens = min(100_000, effort.events * 20)
     virtual = VirtualStation().boot()
+    gc.freeze()  # as a station does once it has started
     station, turns = virtual.station, Turns(virtual.reactor)
     uids: list[str] = []
     for version in (1, 10**6):
@@ -81,6 +83,7 @@ def look_ups(effort: Effort, directory: Path) -> list[Figure]:  # noqa: ARG001 -
             virtual.csms.call("SendLocalList", {**request, "versionNumber": version + number})
             virtual.csms.frames.clear()
     virtual.reactor.on_turn = None
+    gc.unfreeze()
     listed = [TokenRow(id_token=uid, type=IdTokenType.ISO14443) for uid in uids[:LOOKS]]
     in_list_us = _median_us(station.queries.known_token.ask, listed)
     cached, insert_ms = _fill_cache(station.events.publish, station.store.turn.take_unit)

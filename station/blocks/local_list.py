@@ -87,10 +87,10 @@ class LocalListRow(Record, frozen=True, kw_only=True):
     """Of the rows that count."""
     entries: int = 0
     size: int = 0
-    """Bytes of all entries as JSON."""
+    """Bytes of all entries as JSON, in the rows that hold them."""
 
 
-class ShardRow(Record, frozen=True, kw_only=True):
+class ShardRow(Record, frozen=True, kw_only=True, gc=False):
     """Some tokens of the list: IdTokenInfo by `token_key`, as a JSON object."""
 
     generation: int
@@ -149,7 +149,8 @@ class LocalList:
     def find(self, token: TokenRow) -> IdTokenInfo | None:
         """The entry of *token*, whether or not the list is enabled."""
         key = token_key(token.id_token, token.type)
-        raw = self._infos(self._head.generation, _shard(key)).get(key)
+        row = self._shards.get(_row_key(self._head.generation, _shard(key)))
+        raw = None if row is None else _decode_infos(row.infos).get(key)
         return None if raw is None else _decode_info(raw)
 
     def get_local_list_version(self, _: GetLocalListVersionRequest) -> GetLocalListVersionResponse:
@@ -203,29 +204,27 @@ class LocalList:
         by_shard: dict[int, list[AuthorizationData]] = {}
         for entry in or_default(request.local_authorization_list, ()):
             by_shard.setdefault(_shard(_key(entry)), []).append(entry)
-        shards = []
+        shards, count, size = [], head.entries, head.size
         for shard, entries in by_shard.items():
-            infos = self._infos(head.generation, shard)
-            before = len(infos), _size(infos)
+            old = self._shards.get(_row_key(head.generation, shard))
+            infos = {} if old is None else _decode_infos(old.infos)
+            before = len(infos)
             _merge(infos, entries)
-            head = replace(
-                head,
-                entries=head.entries + len(infos) - before[0],
-                size=head.size + _size(infos) - before[1],
-            )
             row = ShardRow(generation=head.generation, shard=shard, infos=Raw(_encode(infos)))
+            count += len(infos) - before
+            size += _size(row) - _size(old)
             shards.append(row)
-        return Change(head, shards)
+        return Change(replace(head, entries=count, size=size), shards)
 
     def _apply(self, change: Change) -> SendLocalListResponse:
         """One turn, and so one unit: after a power cut it is the old list or the new one."""
         began_anew = change.head.generation != self._head.generation
         self._heads.put(change.head)  # D01.FR.10
         for row in change.shards:
-            if bytes(row.infos) == b"{}":
-                self._shards.delete(SHARD.key(row))
-            else:
+            if _size(row):
                 self._shards.put(row)
+            else:
+                self._shards.delete(SHARD.key(row))
         if began_anew:
             self._sweep_later()
         return SendLocalListResponse(status=SendLocalListStatus.ACCEPTED)
@@ -250,10 +249,6 @@ class LocalList:
     @property
     def _head(self) -> LocalListRow:
         return self._heads.get("list") or LocalListRow()
-
-    def _infos(self, generation: int, shard: int) -> dict[str, Raw]:
-        row = self._shards.get(_row_key(generation, shard))
-        return {} if row is None else _decode_infos(row.infos)
 
     def _has_expired(self, info: IdTokenInfo) -> bool:
         clock, expiry = self._context.clock, info.cache_expiry_date_time
@@ -313,5 +308,7 @@ def _row_key(generation: int, shard: int) -> str:
     return f"{generation}.{shard}"
 
 
-def _size(infos: dict[str, Raw]) -> int:
-    return sum(len(key) + len(raw) for key, raw in infos.items())
+def _size(row: ShardRow | None) -> int:
+    """Bytes of the infos; 0 when there are none."""
+    size = 0 if row is None else len(memoryview(row.infos))
+    return size if size > len("{}") else 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -148,6 +149,15 @@ def test_the_list_is_what_the_updates_have_made_of_it(
                 wanted = model.infos.get(token_key(name, type)) if model.enabled else None
                 assert (None if known is None else to_payload(known.info)) == wanted
         assert count(station) == len(model.infos)
+        assert int(station.variable("LocalAuthListCtrlr", "Storage")) == kept_bytes(station)
+
+
+def kept_bytes(station: VirtualStation) -> int:
+    """Of the entries that count, as the disk holds them."""
+    heads = station.disk.tables.get("t_local_list", {})  # type: ignore[attr-defined]
+    current = [orjson.loads(blob).get("generation", 0) for _, blob in heads.values()]
+    kept = [orjson.loads(blob) for _, blob in rows(station).values()]
+    return sum(len(orjson.dumps(row["infos"])) for row in kept if [row["generation"]] == current)
 
 
 def take(station: VirtualStation, model: Model, step: tuple[str, int, list[Payload]] | str) -> None:

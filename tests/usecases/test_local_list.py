@@ -6,7 +6,7 @@ import pytest
 
 from station.bench.virtual import VirtualStation
 from station.charging.queries import KnownToken
-from station.charging.rows import TokenRow, token_key
+from station.charging.rows import TokenRow
 from station.events import IdTokenInfoReceived
 from station.ocpp.codec import to_payload
 from station.ocpp.messages.common import AuthorizationStatus, IdTokenInfo, IdTokenType
@@ -264,9 +264,8 @@ def test_a_list_has_room_for_so_many_bytes(
     monkeypatch.setattr("station.blocks.local_list.MAX_STORAGE_B", 80)
     station = make_station()
     fill(station, 4, CARD)
-    assert station.variable("LocalAuthListCtrlr", "Storage") == str(
-        len(token_key(CARD, "ISO14443")) + len('{"status":"Accepted"}')
-    )
+    one = '{"ISO14443:04a1b2c3":{"status":"Accepted"}}'
+    assert station.variable("LocalAuthListCtrlr", "Storage") == str(len(one))
     more = [entry(f"A{number}", ADDED) for number in range(3)]
     assert_refused(station, send(station, "Full", 5, *more), "Failed", "OutOfStorage")
 
