@@ -217,7 +217,10 @@ class LocalList:
         return Change(replace(head, entries=count, size=size), shards)
 
     def _apply(self, change: Change) -> SendLocalListResponse:
-        """One turn, and so one unit: after a power cut it is the old list or the new one."""
+        """One turn, and so one unit: after a power cut it is the old list or the new one.
+
+        Nothing else writes to the list (D01.FR.09).
+        """
         began_anew = change.head.generation != self._head.generation
         self._heads.put(change.head)  # D01.FR.10
         for row in change.shards:
