@@ -95,7 +95,7 @@ class Authorization:
         """
         shown = Shown(token, evse_id, remote_start_id)
         asks = self._context.variables[AUTHORIZE_REMOTE_START]
-        if decision.needs_check(token.type, remote=True, authorize_remote_start=asks):
+        if decision.needs_check(token.type, authorize_remote_start=asks):
             self._consider(Question(shown, may_start=True), read_rules(self._context))
         else:
             self._start(shown, None)
@@ -203,6 +203,8 @@ class Authorization:
         transactions = self._context.transactions
         row, grant = transactions.on_evse(evse_id), transactions.grants.of(evse_id)
         cause = Cause(trigger=TriggerReason.STOP_AUTHORIZED, reason=Reason.LOCAL)
+        if row is not None and row.stop is not None:
+            return  # it is ending already
         if row is not None and not self._context.variables[AUTH_ENABLED]:
             transactions.end(row, cause)
         elif grant is not None:

@@ -88,13 +88,13 @@ def settle(case: Case, info: IdTokenInfo, rules: Rules) -> Step:
     return _start(case)
 
 
-def needs_check(type: IdTokenType, *, remote: bool, authorize_remote_start: bool) -> bool:
-    """Whether anybody is asked at all before a token starts something."""
-    if type is IdTokenType.NO_AUTHORIZATION:
-        return False
-    if remote:  # C03.FR.01, C05.FR.01; F01.FR.01, F01.FR.02, F02.FR.09, F02.FR.10
-        return authorize_remote_start and type is not IdTokenType.CENTRAL
-    return True
+def needs_check(type: IdTokenType, *, authorize_remote_start: bool) -> bool:
+    """Whether a token for which the CSMS starts is judged first.
+
+    F01.FR.01, F01.FR.02, F02.FR.09, F02.FR.10; C03.FR.01, C05.FR.01
+    """
+    made_up = type in (IdTokenType.CENTRAL, IdTokenType.NO_AUTHORIZATION)
+    return authorize_remote_start and not made_up
 
 
 def group_of(info: IdTokenInfo) -> str:
