@@ -390,6 +390,42 @@ def test_a_terminal_takes_cards_only_where_somebody_could_charge(
         station.sim.card(2)
 
 
+def test_a_reserved_evse_and_one_that_a_driver_still_holds_cannot_be_paid_for(
+    make_station: MakeStation,
+) -> None:
+    station = make_station("EVConnected", stop="EVConnected")
+    station.station.queries.reserved.register(lambda evse, _: evse == 2)
+    station.station.context.refresh()
+    station.sim.plug(1)
+    station.advance(3.0)
+    assert book(station).payable == (1,)
+    station.sim.token("04A1B2C3", evse=1)
+    station.advance(10.0)
+    station.sim.token("04A1B2C3", evse=1)
+    station.advance(10.0)
+    assert not is_closed(station)
+    assert len(transaction_ids(station)) == 1, "it goes on until the cable is out"
+    assert book(station).payable == ()
+    station.sim.unplug(1)
+    station.advance(3.0)
+    assert book(station).payable == (1,)
+
+
+def test_a_terminal_hears_of_nothing_that_is_not_durable(make_station: MakeStation) -> None:
+    station = make_station("Authorized", disk_latency_s=(5.0, 5.0))
+    station.advance(60.0)
+    station.sim.card(1)
+    station.advance(10.0)
+    station.csms.send_call(
+        "RequestStartTransaction",
+        {"idToken": {"idToken": TOKEN, "type": "Central"}, "remoteStartId": 7, "evseId": 1},
+    )
+    station.advance(4.0)
+    assert last(station).stage == "authorised"
+    station.advance(4.0)
+    assert last(station).stage == "started"
+
+
 def test_nothing_can_be_paid_for_while_the_csms_cannot_start_it(
     make_station: MakeStation,
 ) -> None:
