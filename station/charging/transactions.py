@@ -14,6 +14,7 @@ The rooms, each of which knows only those before it:
 - `permission`: from all that, what an EVSE is told to do.
 - `pending_ends`: transactions that end once their contactor is open.
 - `progress`: the heart; one step of the transaction of one EVSE.
+- `phase_watch`: has that step taken when an EV begins to use other phases.
 - `floating`: what waits for a cable to say which EVSE.
 - `endings`: stop, end and withdraw, for both.
 - `refusals`: a token that the CSMS refuses after its transaction has begun.
@@ -33,6 +34,7 @@ from station.charging.floating import Floating
 from station.charging.grants import Grants
 from station.charging.ledger import Ledger
 from station.charging.permission import Permission
+from station.charging.phase_watch import PhaseWatch
 from station.charging.policy import Policy
 from station.charging.progress import Progress
 from station.charging.refusals import Refusals
@@ -87,6 +89,7 @@ class Transactions:
             permission=permission,
             policy=policy,
         )
+        PhaseWatch(reactor, events, evses, ledger, progress)
         self._floating = floating = Floating(events, grants, ledger, policy)
         self._endings = endings = Endings(
             events=events,
