@@ -17,7 +17,8 @@ class Permission:
         self.held: Callable[[Evse], bool] = lambda _evse: False
         """True while a fault keeps energy from an EVSE."""
 
-    def derive(self, evse: Evse) -> None:
+    def derive(self, evse: Evse, *, stepping: bool = False) -> None:
+        """Tell the EVSE; *stepping*: the step that follows may yet decide to keep the cable."""
         row = self._ledger.on_evse(evse.id)
         allowed = self._ledger.is_authorized(evse)  # C01.FR.01, C06.FR.01
         reaching = (
@@ -31,7 +32,10 @@ class Permission:
         in_use = evse.is_occupied and allowed and (row is None or row.stop is None)
         # E06.FR.10, E07.FR.07, E08.FR.03: let go once the energy is off
         evse.holds_lock = (
-            in_use or evse.report.contactor_closed or self._grants.kept_lock(evse.id) is not None
+            in_use
+            or evse.report.contactor_closed
+            or self._grants.kept_lock(evse.id) is not None
+            or (stepping and evse.holds_lock)
         )
         evse.derive()
         self._evses.keep_renewing()

@@ -40,7 +40,7 @@ class Progress:
         if row is not None and row.stop is not None and not evse.report.contactor_closed:
             cause, row = self.pending.complete(row)
         before = self._ledger.before(evse)
-        self._permission.derive(evse)
+        self._permission.derive(evse, stepping=True)
         now = self._ledger.facts(evse)
         if row is None:  # one transaction for all connectors of an EVSE: E01.FR.14
             self._evaluate_idle(evse, before, now, cause)

@@ -49,6 +49,8 @@ class Visits:
 
         *cause* is a fault that was just raised: forced if it ends a transaction, else it suspends.
         """
+        if not evse.report.plugged and self._grants.kept_lock(evse.id) is not None:
+            self._grants.release_lock(evse.id)  # a cable that is gone is kept for nobody
         was, connected = self._ledger.before(evse), evse.is_connected
         if connected and not was.connected:
             self._floating.bind(evse)
