@@ -42,6 +42,7 @@ KEEP_USE_S = 3600.0
 """The use of an entry alone is written so often at most: an SD card wears."""
 
 NEVER_CACHED = frozenset({IdTokenType.CENTRAL, IdTokenType.NO_AUTHORIZATION})
+"""Key codes are kept like other tokens, as hashes (C04.FR.03)."""
 
 COMPONENT = "AuthCacheCtrlr"
 AVAILABLE = Variable(
@@ -60,7 +61,7 @@ STORAGE = Variable(
 
 
 class CachedRow(Record, frozen=True, kw_only=True):
-    """What the CSMS has said of one token last."""
+    """What the CSMS has said of one token last; it outlives power cuts (C10.FR.02)."""
 
     key: str
     """A keyed hash of its `token_key`, in hexadecimal."""
