@@ -93,6 +93,10 @@ class SimControls(Protocol):
         type: str = "ISO14443",
         evse: int | None = None,
     ) -> None: ...
+    def card(self, evse: int | None = None, *, declined: bool = False) -> None:
+        """Hold a card to the payment terminal; None: for the only EVSE there is."""
+        ...
+
     def link(self, *, up: bool, how: str = "close") -> None: ...
     def power(self) -> None:
         """Power cut: the process ends as if by SIGKILL."""

@@ -34,6 +34,7 @@ from station.store.thread_store import ThreadStore
 
 if TYPE_CHECKING:
     from hal.build import BoardPlan
+    from hal.sim.terminal import BackOffice
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +49,11 @@ AFTER_BOOT_S = 0.3
 STOP_S = 5.0
 
 
-def run_station(config: StationConfig) -> Ending:
-    """Run until the station ends; raises ConfigError for what cannot be used."""
+def run_station(config: StationConfig, back_office: "BackOffice | None" = None) -> Ending:
+    """Run until the station ends; raises ConfigError for what cannot be used.
+
+    *back_office* stands behind the simulated payment terminal.
+    """
     state_dir = Path(config.station.state_dir)
     os.umask(0o077)  # what is kept holds passwords and tokens: it is for this user alone
     with ExitStack() as stack:
@@ -61,14 +65,16 @@ def run_station(config: StationConfig) -> Ending:
             frames=config.logging.frames,
         )
         stack.callback(sink.stop, 1.0)
-        return Process(config, state_dir).run()
+        return Process(config, state_dir, back_office).run()
 
 
 class Process:
     """Builds the ports, runs the station, and takes everything down again."""
 
-    def __init__(self, config: StationConfig, state_dir: Path) -> None:
-        self._config, self._state_dir = config, state_dir
+    def __init__(
+        self, config: StationConfig, state_dir: Path, back_office: "BackOffice | None" = None
+    ) -> None:
+        self._config, self._state_dir, self._back_office = config, state_dir, back_office
         self._reactor = Reactor(time.monotonic)
         self._lanes = ThreadLanes(self._reactor.post)
         self._watchdog = Watchdog(os.environ)
@@ -137,7 +143,11 @@ class Process:
         from station.simulator import simulated_hardware
 
         return simulated_hardware(
-            description, self._state_dir, kernel_boot_id(), unplugged=unplugged
+            description,
+            self._state_dir,
+            kernel_boot_id(),
+            unplugged=unplugged,
+            back_office=self._back_office,
         )
 
     def _seed(self) -> int:

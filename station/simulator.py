@@ -10,6 +10,7 @@ from typing import Any
 
 from hal.api import BoardDescription
 from hal.sim.hardware import SimError, SimHardware
+from hal.sim.terminal import BackOffice
 from hal.sim.thread import SimBoardThread
 from hal.sim.world import World
 from station.control import ControlError
@@ -125,6 +126,9 @@ class Controls:
     def token(self, id_token: str, *, type: str = "ISO14443", evse: int | None = None) -> None:
         self._do(self._hardware.token, id_token, type=type, evse=evse)
 
+    def card(self, evse: int | None = None, *, declined: bool = False) -> None:
+        self._do(self._hardware.card, evse, declined=declined)
+
     def link(self, *, up: bool, how: str = "close") -> None:
         if how not in HOW:
             raise ControlError(f"how must be one of {', '.join(HOW)}")
@@ -149,6 +153,7 @@ def simulated_hardware(
     kernel_boot_id: str,
     *,
     unplugged: bool = False,
+    back_office: BackOffice | None = None,
 ) -> Surroundings:
     """The board, the world that outlives the process, and the hands on both."""
     power_file = state_dir / "power_cycles"
@@ -162,7 +167,7 @@ def simulated_hardware(
         world.unplug_all()
     board = SimBoardThread(description, world, time.monotonic)
     link = CuttableLink(ThreadLink())
-    hardware = SimHardware(board, time.monotonic)
+    hardware = SimHardware(board, time.monotonic, back_office)
     return Surroundings(
         board=board, link=link, boot_id=boot_id, controls=Controls(hardware, link, power_file)
     )

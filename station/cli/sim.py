@@ -135,9 +135,10 @@ def _add_hardware(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     config = build_config(args)
+    from station.bench.back_office import BenchBackOffice
     from station.process import run_station
 
-    ending = run_station(config)
+    ending = run_station(config, BenchBackOffice(args.csms, args.id))
     from station.cli.ending import act_on  # after the boot
 
     return act_on(ending)

@@ -80,8 +80,8 @@ def one_of(*choices: str, required: bool = False) -> Rule:
     return Rule(f"one of {', '.join(choices)}", check, required=required)
 
 
-def flag() -> Rule:
-    return Rule("true or false", lambda v: v if isinstance(v, bool) else None, required=True)
+def flag(*, required: bool = True) -> Rule:
+    return Rule("true or false", lambda v: v if isinstance(v, bool) else None, required=required)
 
 
 def text(longest: int) -> Rule:
@@ -153,6 +153,10 @@ STATION_COMMANDS: dict[str, Command] = {
             "type": one_of(*TOKEN_TYPES),
             "evse": whole(1, 64, nullable=True),
         },
+    ),
+    "card": Command(
+        lambda sim, _, given: sim.card(**given),
+        {"evse": whole(1, 64, nullable=True), "declined": flag(required=False)},
     ),
     "meter": Command(
         lambda sim, _, given: sim.meter(**given),

@@ -35,6 +35,7 @@ EVSE_PATHS = {
 STATION_PATHS = {
     "/api/sim/token": {"id_token": "04A1B2C3"},
     "/api/sim/meter": {"evse": 1, "glitch": "zero"},
+    "/api/sim/card": {"evse": 1},
     "/api/sim/link": {"up": False},
     "/api/sim/power": {},
 }
@@ -203,6 +204,8 @@ BAD_FIELDS = [
     ("/api/sim/token", {"id_token": ""}, "id_token may be empty only with type"),
     ("/api/sim/token", {"id_token": "A", "type": "RFID"}, "type must be one of Central, eMAID"),
     ("/api/sim/token", {"id_token": "A", "evse": 0}, "evse must be a whole number of 1 to 64 or n"),
+    ("/api/sim/card", {"evse": "1"}, "evse must be a whole number of 1 to 64 or null"),
+    ("/api/sim/card", {"declined": 1}, "declined must be true or false"),
     ("/api/sim/link", {}, "up is missing; it must be true or false"),
     ("/api/sim/link", {"up": True, "how": "cut"}, "how must be one of close, reset, silent"),
     ("/api/sim/power", {"now": True}, "unknown key 'now'; known are: none"),

@@ -183,6 +183,18 @@ def test_a_driver_who_cancels_at_the_terminal_gets_no_energy(make_station: MakeS
     assert last(station).stage == "ended"
 
 
+def test_the_stop_button_ends_a_paid_charge(make_station: MakeStation) -> None:
+    station = make_station("EVConnected", stop="Authorized")
+    station.sim.plug(1)
+    station.advance(3.0)
+    pays(station)
+    station.advance(60.0)
+    station.sim.button(1, "stop")
+    station.advance(10.0)
+    assert not is_closed(station)
+    assert last(station).stage == "ended"
+
+
 def test_a_card_that_is_declined_changes_nothing(make_station: MakeStation) -> None:
     station = make_station()
     station.sim.card(1, declined=True)
