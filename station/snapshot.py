@@ -144,8 +144,6 @@ def _driver(station: "Station", evse_id: int | None) -> dict[str, Any] | None:
 
 
 def _transaction(station: "Station", row: TransactionRow) -> dict[str, Any]:
-    reading = station.ports.board.reading(row.evse_id) if row.evse_id is not None else None
-    known = reading is not None and row.begin_wh is not None
     return {
         "id": row.id,
         "evse": row.evse_id,
@@ -153,8 +151,6 @@ def _transaction(station: "Station", row: TransactionRow) -> dict[str, Any]:
         "charging_state": row.state,
         "next_seq_no": row.next_seq,
         "started_at": format_timestamp(row.started_at),
-        "energy_wh": reading.energy_wh - row.begin_wh
-        if known and reading is not None and row.begin_wh is not None
-        else None,
+        "energy_wh": station.metering.energy_wh(row),
         "stopping": row.stop is not None,
     }

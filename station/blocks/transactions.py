@@ -92,6 +92,8 @@ class TransactionEvents:
         # E01.FR.09, E02.FR.09, E03.FR.07, E04.FR.05, E05.FR.05, F01.FR.14, F02.FR.02
         if step.begin:
             values.extend(meter.begin(evse_id, step.at))
+        if step.kind is TransactionEvent.UPDATED:
+            values.extend(meter.owed(step.row.id, evse_id, step.at))
         # E06.FR.11, E07.FR.08, E08.FR.09, E09.FR.05, E10.FR.04, E12.FR.07, E15.FR.01, F03.FR.04
         if step.kind is TransactionEvent.ENDED:
             values.extend(meter.end(step.row.id, evse_id, step.at))

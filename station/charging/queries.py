@@ -53,6 +53,10 @@ class TransactionMeter(Protocol):
         """Values for context Transaction.Begin."""
         ...
 
+    def owed(self, transaction_id: str, evse_id: int, at: datetime) -> Sequence[MeterValue]:
+        """Values for context Interruption.End, if a restart has interrupted it; once."""
+        ...
+
     def end(self, transaction_id: str, evse_id: int, at: datetime) -> Sequence[MeterValue]:
         """Values for context Transaction.End, the collected samples before them."""
         ...

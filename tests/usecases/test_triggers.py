@@ -48,7 +48,7 @@ def test_triggered_values_are_those_of_the_clock(make_station: MakeStation) -> N
     """F06.FR.06, F06.FR.11"""
     station = charging(make_station)
     assert trigger(station, "MeterValues") == "Accepted"
-    assert [message["evseId"] for message in station.csms.of("MeterValues")] == [1, 2]
+    assert [message["evseId"] for message in station.csms.of("MeterValues")] == [0, 1, 2]
     for message in station.csms.of("MeterValues"):
         assert measurands(message) == {"Energy.Active.Import.Register"}
 

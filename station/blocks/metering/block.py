@@ -1,12 +1,16 @@
 """When meters are read: on the transaction's clock, on the wall's, and when asked."""
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 
+from station.blocks.metering.aligned import AlignedTimer
 from station.blocks.metering.collected import Collected
-from station.blocks.metering.samples import sampled_values
+from station.blocks.metering.continuity import KEEP_S
+from station.blocks.metering.grid import SOURCE, Grid
+from station.blocks.metering.intervals import OF_TRANSACTION, Chain
+from station.blocks.metering.looks import Looks
+from station.blocks.metering.samples import INTERVALS, Measurands
 from station.blocks.metering.settings import (
-    ALIGNED_AVAILABLE,
     ALIGNED_ENABLED,
     ALIGNED_ENDED_INTERVAL,
     ALIGNED_ENDED_MEASURANDS,
@@ -14,16 +18,14 @@ from station.blocks.metering.settings import (
     ALIGNED_MEASURANDS,
     ENDED_INTERVAL,
     ENDED_MEASURANDS,
-    SAMPLED_AVAILABLE,
     SAMPLED_ENABLED,
     SEND_DURING_IDLE,
     STARTED_MEASURANDS,
     UPDATED_INTERVAL,
     UPDATED_MEASURANDS,
-    Measurands,
+    declare,
 )
 from station.charging.rows import TransactionRow
-from station.clock import Alarm
 from station.context import Context
 from station.device_model import Variable
 from station.events import (
@@ -38,8 +40,12 @@ from station.ocpp.messages.remote_control import MessageTrigger
 from station.ocpp.messages.transactions import TriggerReason
 from station.ocpp.rpc import CallFailed
 from station.ocpp.types import Message
-from station.reactor import Timer
 from station.records import SendClass
+
+RESUME_S = 1.0
+"""How often is looked whether hardware and meter are there again after a restart."""
+RESUMED_S = 60.0
+"""An event so long after a restart is not that of the interruption any more."""
 
 
 class Metering:
@@ -48,35 +54,70 @@ class Metering:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._variables = context.variables
+        self._looks = Looks(context)
         self._collected = Collected(context.store, context.fixes)
-        self._timers: dict[str, list[Timer]] = {}
-        self._aligned: dict[str, Alarm] = {}
+        self._updated = Grid(context.reactor, self._periodic)
+        self._ended = Grid(context.reactor, self._collect)
+        self._kept = Grid(context.reactor, self._keep_again)
+        self._aligned = AlignedTimer(context.clock, self._on_aligned)
+        self._aligned_ended = AlignedTimer(context.clock, self._on_aligned_ended)
+        self._interrupted: dict[str, float] = {}
+        """Transactions that a restart interrupted, and until when an event may tell of it."""
+        self._unnoted: dict[str, None] = {}
+        """Those of which the Ended event does not know it yet."""
         self._declare()
         context.queries.meter = self
         context.queries.triggers[MessageTrigger.METER_VALUES] = self._triggered_values
         context.queries.triggers[MessageTrigger.TRANSACTION_EVENT] = self._triggered_event
         context.events.subscribe(TransactionStarted, self._on_started)
         context.events.subscribe(TransactionEnded, self._on_ended)
-        context.events.subscribe(RegistrationAccepted, lambda _: self._align())
-        context.events.subscribe(ClockSynchronised, lambda _: self._align())
+        context.events.subscribe(RegistrationAccepted, self._align)
+        context.events.subscribe(ClockSynchronised, self._align)
 
     def start(self) -> None:
         """Take up what ran before the restart, and the wall clock."""
+        now = self._context.reactor.now()
         for row in self._context.transactions.all():
-            self._arm(row.id)
+            self._arm(row, passed=True)
+            if self._looks.is_kept(row.id):
+                self._interrupted[row.id] = now + RESUMED_S
+                self._unnoted[row.id] = None
+                self._later(row.id)
         self._align()
+
+    def energy_wh(self, row: TransactionRow) -> int | None:
+        """What a transaction has taken so far; None while its meter has told nothing."""
+        return None if row.evse_id is None else self._looks.energy_wh(row.id, row.evse_id)
 
     # -- what block E asks (charging.queries.TransactionMeter)
 
     def begin(self, evse_id: int, at: datetime) -> Sequence[MeterValue]:
+        row = self._context.transactions.on_evse(evse_id)
+        if row is not None:
+            self._looks.keep(row.id, evse_id, at)
         measurands = self._sampled(STARTED_MEASURANDS)
-        return self._sample(evse_id, measurands, ReadingContext.TRANSACTION_BEGIN, at)
+        return self._looks.measure(evse_id, measurands, ReadingContext.TRANSACTION_BEGIN, at)
+
+    def owed(self, transaction_id: str, evse_id: int, at: datetime) -> Sequence[MeterValue]:
+        until = self._interrupted.get(transaction_id)
+        if until is None:
+            return ()
+        values: Sequence[MeterValue] = ()
+        if self._context.reactor.now() <= until:
+            measurands, context = self._sampled(UPDATED_MEASURANDS), INTERRUPTION_END
+            values = self._looks.measure(evse_id, measurands, context, at)
+        if values or self._context.reactor.now() > until:
+            del self._interrupted[transaction_id]
+        if values:
+            self._note_interruption(transaction_id, evse_id)
+        return values
 
     def end(self, transaction_id: str, evse_id: int, at: datetime) -> Sequence[MeterValue]:
-        collected = self._collected.take(transaction_id)
+        if transaction_id in self._unnoted:
+            self._looks.take_up_chains(transaction_id, evse_id)
         measurands = self._sampled(ENDED_MEASURANDS)
-        last = self._sample(evse_id, measurands, ReadingContext.TRANSACTION_END, at)
-        return [*collected, *last]
+        last = self._looks.measure_end(transaction_id, evse_id, measurands, at)
+        return self._collected.take(transaction_id, last)
 
     def _sampled(self, listed: Variable[Measurands]) -> Measurands:
         return self._variables[listed] if self._variables[SAMPLED_ENABLED] else ()
@@ -84,12 +125,12 @@ class Metering:
     # -- what TriggerMessage may ask for
 
     def _triggered_values(self, evse_id: int | None, connector_id: int | None) -> bool:  # noqa: ARG002
-        """F06.FR.06, F06.FR.11: of this EVSE, or of each."""
+        """F06.FR.06, F06.FR.11: of this EVSE, or of each and of the main meter."""
         requests = [
-            MeterValuesRequest(evse_id=evse.id, meter_value=values)
-            for evse in self._context.evses
-            if evse_id in (None, evse.id)
-            and (values := self._triggered(evse.id, self._variables[ALIGNED_MEASURANDS]))
+            MeterValuesRequest(evse_id=place, meter_value=values)
+            for place in self._looks.places()
+            if evse_id in (None, place)
+            and (values := self._triggered(place, ALIGNED_MEASURANDS, Chain.ALIGNED))
         ]
         for request in requests:
             self._context.csms.call(request, _sent, asked_for=True)
@@ -102,196 +143,200 @@ class Metering:
         for row in rows:
             values: Sequence[MeterValue] = ()
             if row.evse_id is not None:
-                values = self._triggered(row.evse_id, self._variables[UPDATED_MEASURANDS])
+                values = self._triggered(row.evse_id, UPDATED_MEASURANDS, Chain.UPDATED)
             transactions.update(row.id, TriggerReason.TRIGGER, values)
         return bool(rows)
 
-    def _triggered(self, evse_id: int, measurands: Measurands) -> list[MeterValue]:
-        return self._sample(evse_id, measurands, ReadingContext.TRIGGER, self._context.clock.utc())
+    def _triggered(
+        self, evse_id: int, listed: Variable[Measurands], chain: Chain
+    ) -> list[MeterValue]:
+        now, context = self._context.clock.utc(), ReadingContext.TRIGGER
+        return self._looks.measure(evse_id, self._variables[listed], context, now, chain)
 
     # -- on the transaction's clock
 
     def _on_started(self, event: TransactionStarted) -> None:
-        row = self._bound(event.transaction_id)
-        if row is not None:
-            # The Ended event tells the values of both ends (part 2, SampledDataTxEndedInterval).
-            self._keep(row, self._sampled(ENDED_MEASURANDS), ReadingContext.TRANSACTION_BEGIN)
-            self._arm(row.id)
+        row = self._context.transactions.find(event.transaction_id)
+        if row is None or row.evse_id is None:
+            return
+        self._looks.keep(row.id, row.evse_id, self._context.clock.utc())
+        self._looks.begin_chains(row.evse_id, OF_TRANSACTION)
+        # The Ended event tells the values of both ends (part 2, SampledDataTxEndedInterval).
+        self._collect_for_good(row.id, row.evse_id, ReadingContext.TRANSACTION_BEGIN)
+        self._arm(row)
 
     def _on_ended(self, event: TransactionEnded) -> None:
-        for timer in self._timers.pop(event.transaction_id, []):
-            timer.cancel()
+        for grid in (self._updated, self._ended, self._kept):
+            grid.cancel(event.transaction_id)
+        self._looks.forget(event.transaction_id)
         self._collected.forget(event.transaction_id)
+        self._interrupted.pop(event.transaction_id, None)
+        self._unnoted.pop(event.transaction_id, None)
 
-    def _arm(self, transaction_id: str) -> None:
-        for timer in self._timers.pop(transaction_id, []):
-            timer.cancel()
-        timers: list[Timer] = []
-        due_at = self._context.reactor.now()
-        for variable, job in (
-            (UPDATED_INTERVAL, self._periodic),
-            (ENDED_INTERVAL, self._collect),
-        ):
-            interval_s = self._variables[variable]
-            if interval_s > 0 and self._variables[SAMPLED_ENABLED]:
-                timers.append(
-                    self._context.reactor.call_at(
-                        due_at + interval_s,
-                        job,
-                        transaction_id,
-                        due_at + interval_s,
-                        source="metering",
-                    )
-                )
-        self._timers[transaction_id] = timers
+    def _arm(self, row: TransactionRow, *, passed: bool = False) -> None:
+        """*passed*: on the grid that began with the transaction, as far as that is known."""
+        passed_s = 0.0
+        if passed and self._context.fixes.doubt() is None:
+            passed_s = max(0.0, (self._context.clock.utc() - row.started_at).total_seconds())
+        enabled = self._variables[SAMPLED_ENABLED]
+        for grid, variable in ((self._updated, UPDATED_INTERVAL), (self._ended, ENDED_INTERVAL)):
+            grid.arm(row.id, self._variables[variable] if enabled else 0, passed_s)
+        self._kept.arm(row.id, KEEP_S)
 
-    def _again(
-        self,
-        variable: Variable[int],
-        job: Callable[[str, float], None],
-        transaction_id: str,
-        due_at: float,
-    ) -> None:
-        """The next one on the same grid, however late this one was."""
-        interval_s = self._variables[variable]
-        timers = self._timers.get(transaction_id)
-        if timers is None or interval_s <= 0:
-            return
-        timers[:] = [timer for timer in timers if timer.active]
-        due_at = max(due_at + interval_s, self._context.reactor.now())
-        timers.append(
-            self._context.reactor.call_at(due_at, job, transaction_id, due_at, source="metering")
-        )
-
-    def _periodic(self, transaction_id: str, due_at: float) -> None:
+    def _periodic(self, transaction_id: str) -> None:
         """J02.FR.11, and what says the same of Updated events where it happens.
 
         E02.FR.10, E03.FR.08, E04.FR.06, E11.FR.03, E12.FR.03, F01.FR.15, F02.FR.03
         """
-        self._again(UPDATED_INTERVAL, self._periodic, transaction_id, due_at)
-        row = self._bound(transaction_id)
-        if row is None or row.evse_id is None:
-            return
-        measurands = self._variables[UPDATED_MEASURANDS]
-        now = self._context.clock.utc()
-        # J02.FR.22
-        values = self._sample(row.evse_id, measurands, ReadingContext.SAMPLE_PERIODIC, now)
+        row = self._context.transactions.find(transaction_id)
+        if row is not None and row.evse_id is not None:
+            trigger = TriggerReason.METER_VALUE_PERIODIC
+            self._tell(row, UPDATED_MEASURANDS, trigger, Chain.UPDATED, self._context.clock.utc())
+
+    def _tell(
+        self,
+        row: TransactionRow,
+        listed: Variable[Measurands],
+        trigger: TriggerReason,
+        chain: Chain,
+        at: datetime,
+    ) -> None:
+        """An Updated event with what is measured on the EVSE of its transaction (J02.FR.22)."""
+        evse_id, measurands = row.evse_id or 0, self._variables[listed]
+        values = self._looks.measure(evse_id, measurands, CONTEXTS[trigger], at, chain)
         if values:
-            self._context.transactions.update(row.id, TriggerReason.METER_VALUE_PERIODIC, values)
+            self._looks.begin_chains(evse_id, (chain,))
+            self._context.transactions.update(row.id, trigger, values)
+            self._looks.keep(row.id, evse_id, at, chain if INTERVALS & {*measurands} else None)
 
-    def _collect(self, transaction_id: str, due_at: float) -> None:
-        self._again(ENDED_INTERVAL, self._collect, transaction_id, due_at)
-        row = self._bound(transaction_id)
+    def _collect(self, transaction_id: str) -> None:
+        row = self._context.transactions.find(transaction_id)
         if row is not None:
-            self._keep(row, self._variables[ENDED_MEASURANDS], ReadingContext.SAMPLE_PERIODIC)
+            context, now = ReadingContext.SAMPLE_PERIODIC, self._context.clock.utc()
+            self._collect_sample(row, ENDED_MEASURANDS, context, Chain.ENDED, now)
 
-    def _keep(self, row: TransactionRow, measurands: Measurands, context: ReadingContext) -> None:
+    def _collect_sample(
+        self,
+        row: TransactionRow,
+        listed: Variable[Measurands],
+        context: ReadingContext,
+        chain: Chain,
+        at: datetime,
+    ) -> None:
         if row.evse_id is None:
             return
-        now = self._context.clock.utc()
-        self._collected.keep(row.id, self._sample(row.evse_id, measurands, context, now))
+        measurands = self._variables[listed]
+        for value in self._looks.measure(row.evse_id, measurands, context, at, chain):
+            self._collected.sample(row.id, context, value, self._context.reactor.now())
+            self._looks.begin_chains(row.evse_id, (chain,))
 
-    def _bound(self, transaction_id: str) -> TransactionRow | None:
+    def _collect_for_good(self, id: str, evse_id: int, context: ReadingContext) -> None:
+        """A value that the Ended event carries whatever else it has to leave out."""
+        now, measurands = self._context.clock.utc(), self._sampled(ENDED_MEASURANDS)
+        self._collected.keep(id, self._looks.measure(evse_id, measurands, context, now))
+
+    def _keep_again(self, transaction_id: str) -> None:
         row = self._context.transactions.find(transaction_id)
-        return row if row is not None and row.evse_id is not None else None
+        if row is not None and row.evse_id is not None:
+            self._looks.keep_if_moved(row.id, row.evse_id)
+
+    # -- a transaction that a restart interrupted
+
+    def _later(self, transaction_id: str) -> None:
+        self._context.reactor.call_later(RESUME_S, self._look_again, transaction_id, source=SOURCE)
+
+    def _look_again(self, transaction_id: str) -> None:
+        """Until the hardware has been seen and the meter has said something."""
+        row = self._context.transactions.find(transaction_id)
+        if row is None or row.evse_id is None or transaction_id not in self._unnoted:
+            return
+        reading = self._context.board.reading(row.evse_id)
+        if reading is None or row.stop or not self._context.evses.get(row.evse_id).seen:
+            self._later(transaction_id)
+        else:
+            self._note_interruption(row.id, row.evse_id)
+
+    def _note_interruption(self, transaction_id: str, evse_id: int) -> None:
+        """What the registers were when it was interrupted, and what they are now.
+
+        The first may be older than a sampling interval (J02.FR.10), and waits for the Ended
+        event, where values of any age may stand. The second stands there too; besides, the event
+        that tells of the interruption carries it (`owed`).
+        """
+        if transaction_id not in self._unnoted:
+            return
+        del self._unnoted[transaction_id]
+        self._looks.take_up_chains(transaction_id, evse_id)
+        measurands, begin = self._sampled(ENDED_MEASURANDS), ReadingContext.INTERRUPTION_BEGIN
+        self._collected.keep(
+            transaction_id, self._looks.last_known(transaction_id, measurands, begin)
+        )
+        self._collect_for_good(transaction_id, evse_id, INTERRUPTION_END)
+        self._looks.keep(transaction_id, evse_id, self._context.clock.utc())
 
     # -- on the wall's clock
 
     def _align(self, *_: object) -> None:
-        for alarm in self._aligned.values():
-            alarm.cancel()
-        self._aligned.clear()
-        self._arm_aligned("sent", ALIGNED_INTERVAL)
-        self._arm_aligned("collected", ALIGNED_ENDED_INTERVAL)
+        enabled = self._variables[ALIGNED_ENABLED]
+        self._aligned.arm(self._variables[ALIGNED_INTERVAL] if enabled else 0)
+        self._aligned_ended.arm(self._variables[ALIGNED_ENDED_INTERVAL] if enabled else 0)
+        for place in self._looks.places():
+            self._looks.begin_chain_once(place, Chain.ALIGNED)
 
-    def _arm_aligned(self, what: str, variable: Variable[int]) -> None:
-        interval_s = self._variables[variable]
-        if interval_s <= 0 or not self._variables[ALIGNED_ENABLED]:
-            self._aligned.pop(what, None)
-            return
-        moment = next_aligned(self._context.clock.utc(), interval_s)
-        self._aligned[what] = self._context.clock.call_at(moment, self._on_aligned, what, moment)
+    def _on_aligned_ended(self, moment: datetime) -> None:
+        context, chain = ReadingContext.SAMPLE_CLOCK, Chain.ALIGNED_ENDED
+        for row in self._context.transactions.all():
+            if row.evse_id is not None and not self._is_quiet(row.evse_id, station_busy=True):
+                self._collect_sample(row, ALIGNED_ENDED_MEASURANDS, context, chain, moment)
 
-    def _on_aligned(self, what: str, moment: datetime) -> None:
-        if what == "collected":
-            self._arm_aligned(what, ALIGNED_ENDED_INTERVAL)
-            for row in self._context.transactions.all():
-                self._keep(
-                    row, self._variables[ALIGNED_ENDED_MEASURANDS], ReadingContext.SAMPLE_CLOCK
-                )
-            return
-        self._arm_aligned(what, ALIGNED_INTERVAL)
+    def _on_aligned(self, moment: datetime) -> None:
+        """J01.FR.14, J01.FR.22: of each EVSE, and of the whole station."""
         busy = bool(self._context.transactions.all())
-        for evse in self._context.evses:
-            self._send_aligned(evse.id, moment, station_busy=busy)
+        for place in self._looks.places():
+            if not self._is_quiet(place, station_busy=busy):
+                self._send_aligned(place, moment)
 
-    def _send_aligned(self, evse_id: int, moment: datetime, *, station_busy: bool) -> None:
-        measurands = self._variables[ALIGNED_MEASURANDS]
-        values = self._sample(evse_id, measurands, ReadingContext.SAMPLE_CLOCK, moment)
-        row = self._context.transactions.on_evse(evse_id)
-        if not values or self._is_quiet(evse_id, station_busy=station_busy, busy=row is not None):
-            return
+    def _send_aligned(self, evse_id: int, moment: datetime) -> None:
+        row = self._context.transactions.on_evse(evse_id) if evse_id else None
         if row is not None:  # J01.FR.22
-            self._context.transactions.update(row.id, TriggerReason.METER_VALUE_CLOCK, values)
-        elif self._context.csms.online:  # J01.FR.02, J01.FR.14
+            trigger = TriggerReason.METER_VALUE_CLOCK
+            self._tell(row, ALIGNED_MEASURANDS, trigger, Chain.ALIGNED, moment)
+            return
+        measurands, context = self._variables[ALIGNED_MEASURANDS], ReadingContext.SAMPLE_CLOCK
+        values = self._looks.measure(evse_id, measurands, context, moment, Chain.ALIGNED)
+        if values and self._context.csms.online:  # J01.FR.02, J01.FR.03, J01.FR.14
+            self._looks.begin_chains(evse_id, (Chain.ALIGNED,))
             request = MeterValuesRequest(evse_id=evse_id, meter_value=values)
             self._context.csms.call(request, _sent, send_class=SendClass.REPORT)
 
-    def _is_quiet(self, evse_id: int, *, station_busy: bool, busy: bool) -> bool:
-        if self._variables.get(SEND_DURING_IDLE, evse_id) and busy:  # J01.FR.19
+    def _is_quiet(self, evse_id: int, *, station_busy: bool) -> bool:
+        busy = bool(evse_id) and self._context.transactions.on_evse(evse_id) is not None
+        if busy and self._variables.get(SEND_DURING_IDLE, evse_id):  # J01.FR.19
             return True
         return self._variables[SEND_DURING_IDLE] and station_busy  # J01.FR.20
 
-    # -- readings in the words of OCPP
-
-    def _sample(
-        self, evse_id: int, measurands: Measurands, context: ReadingContext, at: datetime
-    ) -> list[MeterValue]:
-        reading = self._context.board.reading(evse_id)
-        if reading is None or not measurands:
-            return []
-        offered_a = self._context.evses.get(evse_id).report.limit_a
-        values = [
-            value
-            for measurand in measurands
-            for value in sampled_values(measurand, reading, context, offered_a)
-        ]
-        # J01.FR.05, J01.FR.06, J01.FR.17, J02.FR.02, J02.FR.18
-        return [MeterValue(timestamp=at, sampled_value=values)] if values else []
+    # -- variables
 
     def _declare(self) -> None:
-        for listed in (
-            STARTED_MEASURANDS,
-            UPDATED_MEASURANDS,
-            ENDED_MEASURANDS,
-            ALIGNED_MEASURANDS,
-            ALIGNED_ENDED_MEASURANDS,
-        ):
-            self._variables.declare(listed)
+        declare(self._context)
         for interval in (UPDATED_INTERVAL, ENDED_INTERVAL):
-            self._variables.declare(interval)
             self._variables.watch(interval, self._rearm)  # J01.FR.01, J02.FR.01
-        for flag in (SAMPLED_AVAILABLE, ALIGNED_AVAILABLE, SAMPLED_ENABLED, ALIGNED_ENABLED):
-            self._variables.declare(flag)
-        for aligned in (ALIGNED_INTERVAL, ALIGNED_ENDED_INTERVAL):
-            self._variables.declare(aligned)
-            self._variables.watch(aligned, self._align)
-        for evse_id in (None, *(evse.id for evse in self._context.evses)):
-            self._variables.declare(SEND_DURING_IDLE, evse_id)
         self._variables.watch(SAMPLED_ENABLED, self._rearm)
+        for aligned in (ALIGNED_INTERVAL, ALIGNED_ENDED_INTERVAL):
+            self._variables.watch(aligned, self._align)
         self._variables.watch(ALIGNED_ENABLED, self._align)
 
     def _rearm(self, *_: object) -> None:
-        for transaction_id in list(self._timers):
-            self._arm(transaction_id)
+        for row in self._context.transactions.all():
+            if row.evse_id is not None:
+                self._arm(row)
 
 
-def next_aligned(now: datetime, interval_s: int) -> datetime:
-    """The next multiple of *interval_s* counted from midnight UTC; midnight is always one."""
-    midnight = datetime(now.year, now.month, now.day, tzinfo=UTC)
-    passed_s = (now - midnight).total_seconds()
-    ahead_s = (passed_s // interval_s + 1) * interval_s
-    return midnight + timedelta(seconds=min(ahead_s, 86400.0))
+INTERRUPTION_END = ReadingContext.INTERRUPTION_END
+CONTEXTS = {
+    TriggerReason.METER_VALUE_PERIODIC: ReadingContext.SAMPLE_PERIODIC,
+    TriggerReason.METER_VALUE_CLOCK: ReadingContext.SAMPLE_CLOCK,
+}
 
 
 def _sent(_: Message | CallFailed) -> None:
