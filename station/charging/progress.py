@@ -32,6 +32,8 @@ class Progress:
     ) -> None:
         self._events, self._evses, self._grants = events, evses, grants
         self._ledger, self._permission, self._policy = ledger, permission, policy
+        self._suspending: dict[int, Cause] = {}
+        """Of each EVSE, the fault that is about to stop its energy, which still flows."""
         self.pending = PendingEnds(reactor, ledger, grants, policy, self._open_overdue)
 
     def evaluate(self, evse: Evse, cause: Cause | None) -> None:
@@ -42,6 +44,7 @@ class Progress:
         before = self._ledger.before(evse)
         self._permission.derive(evse, stepping=True)
         now = self._ledger.facts(evse)
+        cause = self._late_cause(evse, cause, now)
         if row is None:  # one transaction for all connectors of an EVSE: E01.FR.14
             self._evaluate_idle(evse, before, now, cause)
         elif row.stop is not None:
@@ -77,6 +80,16 @@ class Progress:
             row = self._ledger.track(row, before, now)
             change = Change(TransactionEvent.UPDATED, interrupted.trigger)
             self._ledger.emit(row, change, now)
+
+    def _late_cause(self, evse: Evse, cause: Cause | None, now: Facts) -> Cause | None:
+        """A contactor opens a moment after the fault that opens it: the fault is still why."""
+        if cause is not None and not cause.forced and now.drawing:
+            self._suspending[evse.id] = cause
+        elif not now.drawing:
+            return self._suspending.pop(evse.id, None) if cause is None else cause
+        elif not self._permission.held(evse):
+            self._suspending.pop(evse.id, None)
+        return cause
 
     # -- the steps
 

@@ -130,8 +130,8 @@ def trigger_of(before: Facts, now: Facts, cause: Cause | None) -> TriggerReason 
 
 def reason_of(before: Facts, now: Facts) -> Reason:
     """Why a transaction ended when nobody asked for it (E07.FR.06)."""
-    if before.connected and not now.connected:
+    if (before.connected and not now.connected) or (before.bay and not now.bay):
         return Reason.EV_DISCONNECTED
-    if before.drawing and not now.drawing and now.connected:
-        return Reason.STOPPED_BY_EV
+    if before.drawing and not now.drawing:
+        return Reason.STOPPED_BY_EV if now.offered else Reason.OTHER
     return Reason.LOCAL
