@@ -67,10 +67,35 @@ def test_write_only_variables_are_reported_without_their_value(station: VirtualS
     assert all("value" not in each for each in secret)
 
 
-def test_summary_is_not_supported_and_causes_no_report(station: VirtualStation) -> None:
-    """B07.FR.02, B07.FR.05"""
-    assert ask(station, "SummaryInventory") == "NotSupported"
-    assert parts(station) == []
+def values(report: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
+    """(place, variable) -> value, a place as "EVSE 1" or "Connector 1.1"."""
+    found = {}
+    for each in (data for part in report for data in part["reportData"]):
+        evse = each["component"].get("evse", {})
+        place = ".".join(str(evse[name]) for name in ("id", "connectorId") if name in evse)
+        name = f"{each['component']['name']} {place}".strip()
+        found[name, each["variable"]["name"]] = each["variableAttribute"][0].get("value", "")
+    return found
+
+
+def test_summary_tells_what_is_available(station: VirtualStation) -> None:
+    """B07.FR.09"""
+    station.sim.plug(1)
+    station.settle()
+    assert ask(station, "SummaryInventory") == "Accepted"
+    assert values(parts(station)) == {
+        ("ChargingStation", "AvailabilityState"): "Available",
+        ("EVSE 1", "AvailabilityState"): "Occupied",
+        ("EVSE 2", "AvailabilityState"): "Available",
+        ("Connector 1.1", "AvailabilityState"): "Occupied",
+        ("Connector 2.1", "AvailabilityState"): "Available",
+    }
+
+
+def test_no_part_is_larger_than_what_a_modest_csms_takes(station: VirtualStation) -> None:
+    ask(station, "FullInventory")
+    parts(station)
+    assert max(len(text) for _, _, text in station.csms.frames) < 20_000
 
 
 def test_a_second_report_is_rejected_while_one_is_on_its_way(station: VirtualStation) -> None:

@@ -225,8 +225,8 @@ def test_what_was_set_is_there_after_a_restart(start: Start) -> None:
 @pytest.mark.parametrize(
     ("limit", "most", "code"),
     [
-        (block.ITEMS_PER_GET, 2, ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION),
-        (block.BYTES_PER_GET, 250, ErrorCode.FORMAT_VIOLATION),
+        (block.GET_LIMITS.items, 2, ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION),
+        (block.GET_LIMITS.bytes, 250, ErrorCode.FORMAT_VIOLATION),
     ],
 )
 def test_a_get_beyond_what_the_station_reports_is_an_error(
@@ -243,8 +243,8 @@ def test_a_get_beyond_what_the_station_reports_is_an_error(
 @pytest.mark.parametrize(
     ("limit", "most", "code"),
     [
-        (block.ITEMS_PER_SET, 1, ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION),
-        (block.BYTES_PER_SET, 170, ErrorCode.FORMAT_VIOLATION),
+        (block.SET_LIMITS.items, 1, ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION),
+        (block.SET_LIMITS.bytes, 170, ErrorCode.FORMAT_VIOLATION),
     ],
 )
 def test_a_set_beyond_what_the_station_reports_changes_nothing(
