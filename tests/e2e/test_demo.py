@@ -17,7 +17,7 @@ STAND_IN = """
 import os, signal, sys, threading, types
 from dataclasses import replace
 
-def run_station(config):
+def run_station(config, back_office=None):
     from station.control import ControlError, Snapshot
     from station.web.server import WebServer
 

@@ -37,7 +37,7 @@ class FakeMain(types.ModuleType):
         self.ending = endings.STOP
         self.read_board, self.refuse = read_board, refuse
 
-    def run_station(self, config: StationConfig) -> str:
+    def run_station(self, config: StationConfig, _: object = None) -> str:
         self.configs.append(config)
         return self.ending
 
@@ -267,7 +267,7 @@ import os, sys, types
 from station.cli import main
 from station.cli.ending import was_restarted
 
-def run_station(config):
+def run_station(config, back_office=None):
     print(os.getpid(), was_restarted(), config.sim.seed, flush=True)
     return "stop" if was_restarted() else "restart"
 
@@ -298,7 +298,7 @@ def test_unsupervised_a_reset_is_the_same_process_with_the_same_arguments(tmp_pa
 def test_ctrl_c_before_the_station_runs_is_exit_code_130(
     fake_main: FakeMain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(config: StationConfig) -> Any:
+    def interrupted(config: StationConfig, _: object) -> Any:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(fake_main, "run_station", interrupted)
@@ -311,7 +311,7 @@ HEAVY = ("cryptography", "websockets", "ocpp", "http.server", "tomllib", "serial
 def test_a_boot_imports_no_more_than_it_needs() -> None:
     program = (
         "import sys; from station.cli import main; import types\n"
-        "process = types.SimpleNamespace(run_station=lambda config: 'stop')\n"
+        "process = types.SimpleNamespace(run_station=lambda config, back_office=None: 'stop')\n"
         "sys.modules['station.process'] = process\n"
         "code = main(['sim'])\n"
         f"print([name for name in {HEAVY} if name in sys.modules], code)"
