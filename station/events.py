@@ -170,7 +170,7 @@ class TokenAnswered(Struct, frozen=True):
     status: AuthorizationStatus | None
     """None: nobody was asked or could be, and the station knows nothing of the token."""
     language1: str = ""
-    """RFC 5646, e.g. "de-DE"; the driver's own, empty when unknown (C01.FR.08, C01.FR.09)."""
+    """RFC 5646, e.g. "de-DE"; the driver's own, empty when unknown (C01.FR.17)."""
     language2: str = ""
     message: MessageContent | None = None
     """The CSMS's personalMessage for this driver."""

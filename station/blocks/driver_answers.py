@@ -1,7 +1,7 @@
 """Functional block C, Authorization: what the driver who showed a token is told, for a while.
 
-A screen subscribes to DriverAnswerChanged and shows `at`, in the driver's language if it has
-that (C01.FR.08, C01.FR.09). Nothing of it is kept, and nothing of it is logged.
+A screen subscribes to DriverAnswerChanged and shows `at`; the driver's languages come with it.
+Nothing of it is kept, and nothing of it is logged.
 """
 
 from msgspec import Struct
