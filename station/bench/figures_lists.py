@@ -27,19 +27,19 @@ SOURCES = frozenset({"link", "local-list"})
 
 def local_list(effort: Effort, directory: Path) -> list[Figure]:
     """A list is sent, the station starts with it, and the whole list is replaced."""
-    tokens = min(100_000, effort.events * 20)
+    tokens, settle_s = min(100_000, effort.events * 20), min(SETTLE_S, effort.settle_s)
     csms = TinyCsms()
     options = "--web", "127.0.0.1:0"
     with StationProcess(csms, directory / "list", *options) as station:
-        station.peer.serve(SETTLE_S)
+        station.peer.serve(settle_s)
         empty_boot_s, empty_mb = station.boot_s, station.rss_mb()
         fill_s = _fill(station.peer, tokens, 1)
         worst_ms = station.metrics()["turn"]["worst_ms"]
     with StationProcess(csms, directory / "list", *options) as station:
-        station.peer.serve(SETTLE_S)
+        station.peer.serve(settle_s)
         boot_s, full_mb = station.boot_s, station.rss_mb()
         replace_s = _fill(station.peer, tokens, 10**6)
-        station.peer.serve(SETTLE_S)
+        station.peer.serve(settle_s)
         worst_ms = max(worst_ms, station.metrics()["turn"]["worst_ms"])
         replaced_mb = station.rss_mb()
     csms.close()
