@@ -36,6 +36,7 @@ LIVE_WINDOW = 500
 MAX_EVENTS = 10_000
 """Messages of class EVENT; beyond it the oldest goes."""
 
+_NO_ROW = OutboxRow(id=0, send_class=SendClass.EVENT, action="", payload=msgspec.Raw(b"{}"))
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(OutboxRow).decode
 
@@ -57,6 +58,7 @@ class Outbox:
         self.room = Room(store, self, self._index, self._lines.has)
         self._undelivered = Undelivered(store, self.room.dropped)
         self._last_id = self._state.reserved_id
+        self._decoded: tuple[bytes, OutboxRow] = b"", _NO_ROW
         self._fetching = False
         self.on_fetched: Callable[[], Any] = _nothing
         """Told when a head that was not in memory has arrived."""
@@ -70,6 +72,11 @@ class Outbox:
     def total_bytes(self) -> int:
         """Of the queued rows as they are stored."""
         return self._total_bytes
+
+    @property
+    def whole(self) -> int:
+        """Messages that memory holds as a whole; of the others it knows only the index."""
+        return len(self._blobs)
 
     @property
     def undelivered(self) -> int:
@@ -141,11 +148,13 @@ class Outbox:
         blob = self._blobs.get(row_id)
         if blob is None:
             return None
-        try:
-            row = _decode(blob)
-        except (msgspec.MsgspecError, ValueError) as error:
-            self._set_aside(row_id, blob, error)
-            return None
+        if blob is not self._decoded[0]:  # a head is looked at several times before it leaves
+            try:
+                self._decoded = blob, _decode(blob)
+            except (msgspec.MsgspecError, ValueError) as error:
+                self._set_aside(row_id, blob, error)
+                return None
+        row = self._decoded[1]
         if row.offline or row_id > self._state.offline_id:
             return row
         return replace(row, offline=True)
