@@ -261,7 +261,7 @@ def _bytes(value: MeterValue) -> int:
 
 def _fitting(lists: list[list[MeterValue]], room: int) -> list[MeterValue]:
     """As many as there is room for, every series thinned alike. J02.FR.20"""
-    while sum(_bytes(value) for values in lists for value in values) > room:
+    while any(lists) and sum(_bytes(value) for values in lists for value in values) > room:
         thinner = [values[::2] for values in lists]
         lists = thinner if thinner != lists else [[] for _ in lists]
     return [value for values in lists for value in values]
