@@ -160,6 +160,10 @@ PROBLEM_ADVICE = {
         "The CSMS fell silent. On mobile networks a shorter OCPPCommCtrlr.WebSocketPingInterval "
         "keeps connections alive; otherwise look at reception, modem and router."
     ),
+    LinkProblem.SILENT: (
+        "The connection is up, but nothing has been answered for ten minutes: what stands in front "
+        "of the CSMS lives, the CSMS itself does not. Tell its operator."
+    ),
     LinkProblem.PROTOCOL: "The CSMS sends what is no WebSocket. Tell its operator.",
     LinkProblem.TOO_BIG: "The CSMS sends messages that are too big. Tell its operator.",
     LinkProblem.LOCAL: "The station closed the connection itself and connects anew.",

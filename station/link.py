@@ -23,6 +23,7 @@ class LinkProblem(StrEnum):
     CLOSED = "closed by the CSMS"
     RESET = "connection reset"
     PONG_TIMEOUT = "no pong"
+    SILENT = "pongs, but no answers"
     PROTOCOL = "broken framing"
     TOO_BIG = "message too big"
     LOCAL = "closed by the station"

@@ -38,6 +38,9 @@ MESSAGE_TIMEOUT = Variable(
     default=30,
     mutability=Mutability.READ_ONLY,
 )
+DEAF_S = 600.0
+"""A CALL is not answered, nor was anything heard for so long: a new connection may find a CSMS that
+lives. Longer than a certification case keeps silent (TC_E_41_CS)."""
 MEMORY_CLASSES = (
     SendClass.BOOT,
     SendClass.PROMPT,
@@ -87,6 +90,7 @@ class CsmsSession:
         self._registration = Registration.NONE
         self.last_heard_at = reactor.now()
         self._last_sent_at = float("-inf")
+        self.on_deaf: Callable[[], Any] = lambda: None
 
     # -- what blocks use (context.Csms)
 
@@ -376,6 +380,8 @@ class CsmsSession:
         log.warning("%s was not answered in time", outgoing.action)
         outgoing.on_outcome(CallFailed(Failure.TIMEOUT))
         self._store.after_commit(self.pump)
+        if self._reactor.now() - self.last_heard_at >= DEAF_S:
+            self.on_deaf()
 
     def _cancel_timeout(self) -> None:
         if self._timeout is not None:

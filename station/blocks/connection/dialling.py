@@ -41,6 +41,8 @@ class LinkListener(Protocol):
     """The session, as the connection feeds it."""
 
     message_timeout_s: int
+    on_deaf: Callable[[], Any]
+    """Told when nothing is answered although the connection is up."""
 
     def link_up(self, generation: int) -> None: ...
     def link_down(self) -> None: ...
@@ -97,6 +99,7 @@ class Connection:
             lambda: variables[CONNECTION_ATTEMPTS],
             lambda: context.events.publish(AllProfilesFailed()),
         )
+        session.on_deaf = lambda: link.abort(self._generation, LinkProblem.SILENT)
         self._generation = 0
         self._timer: Timer | None = None
         self._up = False
