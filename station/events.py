@@ -185,6 +185,19 @@ class DriverAnswerChanged(Struct, frozen=True):
     """None: at the station's own reader."""
 
 
+class SignatureWanted(Struct, frozen=True):
+    """Driver and EV are there; the transaction begins when the meter has signed (E01.FR.04)."""
+
+    evse_id: int
+
+
+class SignatureMissing(Struct, frozen=True):
+    """A meter that can sign did not; what it was for is told without a signature."""
+
+    evse_id: int
+    transaction_id: str
+
+
 class EventBus:
     """Typed publish and subscribe within the core."""
 

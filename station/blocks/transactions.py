@@ -77,12 +77,18 @@ class TransactionEvents:
             evse=_evse(step.evse),
             id_token=UNSET if step.token is None else to_id_token(step.token),
         )
-        self._context.csms.owe(
+        signatures, to_tell = self._context.queries.signatures, None
+        if signatures is not None:
+            request, to_tell = signatures.sign(row, request)
+        row_id = self._context.csms.owe(
             request,
             send_class=SendClass.TRANSACTION,
             transaction_id=row.id,
             seq_no=step.seq_no,
+            held=to_tell is not None,
         )
+        if to_tell is not None:
+            to_tell(row_id)
 
     def _meter_values(self, step: TransactionStep) -> list[MeterValue]:
         values = list(step.meter_values)  # J02.FR.10: sampled for this very event

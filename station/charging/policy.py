@@ -91,7 +91,9 @@ class ChargingVariables:
         self._variables = variables
         bays = all(evse.has_bay_sensor for evse in board.evses)
         absent = set() if bays else {TxPoint.PARKING_BAY_OCCUPANCY}
-        starts = tuple(p for p in START_POINTS if p not in absent | {TxPoint.DATA_SIGNED})
+        signs = all(evse.signs for evse in board.evses)
+        unsigned = set() if signs else {TxPoint.DATA_SIGNED}
+        starts = tuple(p for p in START_POINTS if p not in absent | unsigned)
         stops = tuple(p for p in STOP_POINTS if p not in absent)
         variables.declare(TX_START_POINT, values=starts)
         variables.declare(TX_STOP_POINT, values=stops)

@@ -10,8 +10,8 @@ from station.charging.permission import Permission
 from station.charging.policy import Policy
 from station.charging.rows import Cause, TransactionRow
 from station.charging.steps import Change, reason_of, trigger_of
-from station.charging.transaction import Facts, ends, starts, still
-from station.events import EventBus, EvseFreed, TransactionStarted
+from station.charging.transaction import Facts, TxPoint, ends, starts, still
+from station.events import EventBus, EvseFreed, SignatureWanted, TransactionStarted
 from station.ocpp.messages.transactions import Reason, TransactionEvent, TriggerReason
 from station.reactor import Reactor
 
@@ -98,8 +98,13 @@ class Progress:
             self._ledger.note_idle(evse, still(before, now))
             return
         self._ledger.note_idle(evse, now)
-        if starts(before, now, self._policy.start_points()) and evse.accepts_transactions:
+        points = self._policy.start_points()
+        if not evse.accepts_transactions:
+            return
+        if starts(before, now, points):
             self._start(evse, now, before, cause)
+        elif TxPoint.DATA_SIGNED in points and now.connected and now.authorized and not now.signed:
+            self._events.publish(SignatureWanted(evse.id))  # E01.FR.04
 
     def _start(self, evse: Evse, now: Facts, before: Facts, cause: Cause | None) -> None:
         row = self._ledger.begin(evse, self._grants.of(evse.id))
@@ -153,11 +158,14 @@ class Progress:
         reason = cause.reason if cause is not None else row.reason or reason_of(before, now)
         self._grants.drop(self._grants.of(evse.id))
         now = replace(now, authorized=False)
+        self._ledger.forget_signed(evse.id)  # the next transaction needs another one
         self.pending.forget(row)
         # E08.FR.04
         self._ledger.emit_end(row, Change(TransactionEvent.ENDED, trigger, reason=reason), now)
         # Where nobody needs authorisation, the next one must not begin by that alone.
-        self._ledger.note_idle(evse, replace(now, authorized=self._ledger.is_authorized(evse)))
+        self._ledger.note_idle(
+            evse, replace(now, authorized=self._ledger.is_authorized(evse), signed=False)
+        )
         if reason is Reason.DE_AUTHORIZED and row.token is not None:
             self.keep_lock(evse, row, owner_only=True)  # C15.FR.05, E05.FR.11
         self._permission.derive(evse)

@@ -10,8 +10,9 @@ from typing import Generic, ParamSpec, Protocol, TypeVar
 
 from msgspec import Struct
 
-from station.charging.rows import TokenRow
+from station.charging.rows import TokenRow, TransactionRow
 from station.ocpp.messages.common import IdToken, IdTokenInfo, MeterValue
+from station.ocpp.messages.transactions import TransactionEventRequest
 
 P = ParamSpec("P")
 A = TypeVar("A")
@@ -59,6 +60,16 @@ class TransactionMeter(Protocol):
 
     def end(self, transaction_id: str, evse_id: int, at: datetime) -> Sequence[MeterValue]:
         """Values for context Transaction.End, the collected samples before them."""
+        ...
+
+
+class Signatures(Protocol):
+    """The signing meters, as transactions see them."""
+
+    def sign(
+        self, row: TransactionRow, request: TransactionEventRequest
+    ) -> tuple[TransactionEventRequest, Callable[[int], None] | None]:
+        """The event with what is signed already; not None: hold it, and tell its outbox id here."""
         ...
 
 
@@ -136,3 +147,5 @@ class Queries:
         self.personal_data: list[PersonalData] = []
         """Everybody who keeps personal data, in the order in which they are asked."""
         self.meter: TransactionMeter | None = None
+        self.signatures: Signatures | None = None
+        """None: no meter of this station signs."""

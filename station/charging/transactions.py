@@ -253,3 +253,7 @@ class Transactions:
         """A signed meter value was obtained for this EVSE (start point DataSigned)."""
         if self._ledger.note_signed(evse_id):
             self._progress.evaluate(self._evses.get(evse_id), None)
+
+    def forget_signed(self, evse_id: int) -> None:
+        """Nothing came of it: the next transaction needs another one."""
+        self._ledger.forget_signed(evse_id)

@@ -6,6 +6,7 @@ from datetime import datetime
 from station.blocks.metering.aligned import AlignedTimer
 from station.blocks.metering.collected import Collected
 from station.blocks.metering.continuity import KEEP_S
+from station.blocks.metering.data_signed import DataSigned
 from station.blocks.metering.grid import SOURCE, Grid
 from station.blocks.metering.intervals import OF_TRANSACTION, Chain
 from station.blocks.metering.looks import Looks
@@ -25,6 +26,7 @@ from station.blocks.metering.settings import (
     UPDATED_MEASURANDS,
     declare,
 )
+from station.blocks.metering.signed import SignedValues
 from station.charging.rows import TransactionRow
 from station.context import Context
 from station.device_model import Variable
@@ -66,6 +68,8 @@ class Metering:
         self._unnoted: dict[str, None] = {}
         """Those of which the Ended event does not know it yet."""
         self._declare()
+        self._signed = SignedValues(context)
+        DataSigned(context, self._signed)
         context.queries.meter = self
         context.queries.triggers[MessageTrigger.METER_VALUES] = self._triggered_values
         context.queries.triggers[MessageTrigger.TRANSACTION_EVENT] = self._triggered_event
@@ -76,6 +80,7 @@ class Metering:
 
     def start(self) -> None:
         """Take up what ran before the restart, and the wall clock."""
+        self._signed.start()
         now = self._context.reactor.now()
         for row in self._context.transactions.all():
             self._arm(row, passed=True)
@@ -133,7 +138,7 @@ class Metering:
             and (values := self._triggered(place, ALIGNED_MEASURANDS, Chain.ALIGNED))
         ]
         for request in requests:
-            self._context.csms.call(request, _sent, asked_for=True)
+            self._signed.outside(request, self._send_triggered)
         return bool(requests)
 
     def _triggered_event(self, evse_id: int | None, connector_id: int | None) -> bool:  # noqa: ARG002
@@ -228,6 +233,7 @@ class Metering:
         measurands = self._variables[listed]
         for value in self._looks.measure(row.evse_id, measurands, context, at, chain):
             self._collected.sample(row.id, context, value, self._context.reactor.now())
+            self._signed.collect(row, context, at)
             self._looks.begin_chains(row.evse_id, (chain,))
 
     def _collect_for_good(self, id: str, evse_id: int, context: ReadingContext) -> None:
@@ -307,7 +313,13 @@ class Metering:
         if values and self._context.csms.online:  # J01.FR.02, J01.FR.03, J01.FR.14
             self._looks.begin_chains(evse_id, (Chain.ALIGNED,))
             request = MeterValuesRequest(evse_id=evse_id, meter_value=values)
-            self._context.csms.call(request, _sent, send_class=SendClass.REPORT)
+            self._signed.outside(request, self._send)
+
+    def _send(self, request: MeterValuesRequest) -> None:
+        self._context.csms.call(request, _sent, send_class=SendClass.REPORT)
+
+    def _send_triggered(self, request: MeterValuesRequest) -> None:
+        self._context.csms.call(request, _sent, asked_for=True)
 
     def _is_quiet(self, evse_id: int, *, station_busy: bool) -> bool:
         busy = bool(evse_id) and self._context.transactions.on_evse(evse_id) is not None
