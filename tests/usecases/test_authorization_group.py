@@ -266,6 +266,19 @@ def test_at_the_stations_reader_a_waiting_car_is_meant_first(make_station: MakeS
     assert is_closed(station, 2)
 
 
+def test_at_the_reader_of_an_evse_that_one_is_meant_whoever_waits_elsewhere(
+    make_station: MakeStation,
+) -> None:
+    """C09.FR.03"""
+    station = make_station(stop="Authorized", variables=WITH_CACHE)
+    from_authorize(station)
+    station.sim.plug(2)
+    station.advance(2.0)
+    show(station, OTHER, 1)
+    assert told(station) == [ENDED]
+    assert not is_closed(station, 2)
+
+
 def test_at_the_stations_reader_the_newest_charge_of_the_group_is_meant(
     make_station: MakeStation,
 ) -> None:
@@ -327,6 +340,17 @@ def test_owner_gets_a_kept_cable_without_a_question(
     assert asked(station) == []
     assert not is_locked(station)
     assert told(station) == []
+
+
+def test_owner_who_charges_elsewhere_gets_the_cable_first(make_station: MakeStation) -> None:
+    """E09.FR.03"""
+    station = with_kept_cable(make_station, refused=False)
+    begin(station, CARD, 2)
+    show(station, CARD, None)
+    assert not is_locked(station, 1)
+    assert is_closed(station, 2)
+    show(station, CARD, None)
+    assert not is_closed(station, 2)
 
 
 @pytest.mark.parametrize("known", [True, False])

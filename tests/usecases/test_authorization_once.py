@@ -234,6 +234,27 @@ def test_card_shown_while_its_own_stop_is_under_way_changes_nothing(
     assert not is_closed(station)
 
 
+@pytest.mark.parametrize("by", ["button", "card"])
+def test_who_has_ended_a_charge_first_is_the_one_who_ended_it(
+    make_station: MakeStation, by: str
+) -> None:
+    """E07.FR.05, F03.FR.02"""
+    station: VirtualStation = make_station(stop="Authorized")
+    plug(station)
+    show(station, CARD)
+    (row,) = station.station.transactions.all()
+    forget(station)
+    station.csms.send_call("RequestStopTransaction", {"transactionId": row.id})
+    station.advance(0.2)
+    assert is_closed(station)
+    if by == "button":
+        station.sim.button(1, "stop")
+    else:
+        station.sim.token(CARD, evse=1)
+    station.advance(30.0)
+    assert told(station) == ["Ended RemoteStop EVConnected Remote"]
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_link_that_comes_back_while_the_driver_waits_changes_nothing_any_more(
     make_station: MakeStation, known: bool

@@ -134,13 +134,12 @@ class Authorization:
         self._take(question, step, _worth(known, step))
 
     def _case(self, question: Question) -> Case:
-        """As things are now, but nothing that could not be done when the token was shown."""
-        shown = question.shown
+        """Nothing that could not be done when the token was shown, or can be done no more."""
         return Case(
-            type=shown.token.type,
+            type=question.shown.token.type,
             own=question.own is not None,
             groups=tuple(claim.group for claim in self._still_held(question)),
-            may_start=question.may_start and self._starts.refusal(shown) is None,
+            may_start=question.may_start,  # whoever starts it looks again whether it still can
             in_use=bool(self._claims.all()),
         )
 
@@ -250,8 +249,7 @@ class Authorization:
 
     def _on_id_token_info(self, event: IdTokenInfoReceived) -> None:
         """What was started unchecked turns out to belong to a master pass (C16.FR.03)."""
-        accepted = event.info.status is AuthorizationStatus.ACCEPTED
-        if not accepted or not decision.is_master(event.info, read_rules(self._context)):
+        if not decision.is_master(event.info, read_rules(self._context)):
             return
         token = TokenRow(id_token=event.id_token, type=event.type)
         cause = Cause(trigger=TriggerReason.DEAUTHORIZED, reason=Reason.DE_AUTHORIZED)

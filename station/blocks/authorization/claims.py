@@ -52,8 +52,7 @@ class Claims:
             if claim.token == token and (evse_id is None or claim.evse_id in (None, evse_id))
         ]
         cables = [claim for claim in mine if claim.grant_id is None]
-        here = [claim for claim in mine if claim.evse_id == evse_id] or mine
-        return next(iter(cables), here[-1] if here else None)
+        return next(iter(cables), mine[-1] if mine else None)
 
     def end(self, claim: Claim, token: TokenRow | None, reason: Reason = Reason.LOCAL) -> None:
         """End it as a driver would, at the station; what is ending already is left alone."""
