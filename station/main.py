@@ -21,6 +21,7 @@ from station.blocks.customer_information import CustomerInformation
 from station.blocks.driver_answers import DriverAnswers
 from station.blocks.heartbeat import Heartbeat
 from station.blocks.local_list import LocalList
+from station.blocks.logs import Logs
 from station.blocks.metering import Metering
 from station.blocks.payment import Payments
 from station.blocks.remote_control import RemoteControl
@@ -274,6 +275,7 @@ class Station:
             InUse(self.transactions, [evse.id for evse in self.evses])
         )
         self.customer_information = CustomerInformation(context)
+        self.logs = Logs(context)
         self.certificates = Certificates(context)
         self.certificate_renewal = CertificateRenewal(context)
         self.connection = Connection(context, self.ports.link, self.session, self.ports.access)
