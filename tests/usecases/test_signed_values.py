@@ -74,6 +74,11 @@ def test_the_begin_is_told_again_at_the_end_byte_by_byte(make_station: MakeStati
     station.advance(20)
     end(station)
     events = station.csms.events(transaction_ids(station)[0])
+    interrupted = signatures(of(events, "Ended"))[1:-1]
+    assert [(context, bool(data)) for context, data in interrupted] == [
+        ("Interruption.Begin", False),  # nobody can sign what has passed
+        ("Interruption.End", True),
+    ]
     (told,) = signatures(of(events, "Started"))
     assert told in signatures(of(events, "Ended"))
     assert told[0] == "Transaction.Begin"

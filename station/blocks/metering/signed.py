@@ -117,7 +117,9 @@ class SignedValues:
             self.sessions.end(row)
         request = self._with_known(row.id, request)
         for place in self._to_ask(row.id, request):
-            self._ask_update(row.id, evse_id, identification(row.token), place)
+            name = self._ask_update(row.id, evse_id, identification(row.token), place)
+            if place.context is ReadingContext.INTERRUPTION_END:  # Ended tells it again
+                self._asked[row.id].samples.add(name)
         missing = self._missing(row.id, request)
         if not missing:
             return self._fitting(request), None
