@@ -151,6 +151,6 @@ def _transaction(station: "Station", row: TransactionRow) -> dict[str, Any]:
         "charging_state": row.state,
         "next_seq_no": row.next_seq,
         "started_at": format_timestamp(row.started_at),
-        "energy_wh": station.metering.energy_wh(row),
+        "energy_wh": station.evses.taken_wh(row.id),
         "stopping": row.stop is not None,
     }

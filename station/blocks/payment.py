@@ -66,7 +66,6 @@ class PaymentRow(Record, frozen=True, kw_only=True):
     token: TokenRow | None = None
     transaction_id: str = ""
     begin_at: datetime | None = None
-    begin_wh: int | None = None
     energy_wh: int | None = None
     duration_s: int = 0
 
@@ -202,22 +201,15 @@ class Payments:
                 stage=STARTED,
                 transaction_id=transaction.id,
                 begin_at=self._context.clock.utc(),
-                begin_wh=self._register_wh(row.evse_id),
             )
         )
 
     def _end(self, row: PaymentRow) -> None:
-        now_wh, begin_at = self._register_wh(row.evse_id), row.begin_at or row.at
-        energy_wh = None if now_wh is None or row.begin_wh is None else now_wh - row.begin_wh
-        if energy_wh is not None and energy_wh < 0:
-            energy_wh = None  # another meter: nothing can be said
+        begin_at, meter = row.begin_at or row.at, self._context.queries.meter
+        energy_wh = None if meter is None else meter.energy_wh(row.transaction_id)
         duration = self._context.clock.utc() - begin_at
         duration_s = max(0, int(duration / timedelta(seconds=1)))
         self._put(replace(row, stage=ENDED, energy_wh=energy_wh, duration_s=duration_s))
-
-    def _register_wh(self, evse_id: int) -> int | None:
-        reading = self._context.board.reading(evse_id)
-        return None if reading is None else reading.counted[0]
 
     def _put(self, row: PaymentRow) -> None:
         """A stage that the terminal is to hear of."""

@@ -227,7 +227,7 @@ class Evses:
     """All EVSEs of the station, and the timer that renews their permission."""
 
     def __init__(self, board: Board, reactor: Reactor, store: Store, queries: Queries) -> None:
-        self.board, self._reactor = board, reactor
+        self.board, self._reactor, self._queries = board, reactor, queries
         self._evses = {
             description.id: Evse(description, board, reactor, store, queries)
             for description in board.description.evses
@@ -245,6 +245,11 @@ class Evses:
 
     def get(self, evse_id: int) -> Evse:
         return self._evses[evse_id]
+
+    def taken_wh(self, transaction_id: str) -> int | None:
+        """What a transaction has taken; None while its meter has told nothing."""
+        meter = self._queries.meter
+        return None if meter is None else meter.energy_wh(transaction_id)
 
     def derive(self) -> None:
         """Derive every setpoint anew: a limit or an availability has changed."""

@@ -81,7 +81,7 @@ class Ledger:
 
     def emit(self, row: TransactionRow, change: Change, now: Facts) -> None:
         """Commit the step and tell block E."""
-        row = self._flow.keep(self._with_register(row))
+        row = self._flow.keep(row)
         step = take_step(row, change, now, self._clock.utc(), row.charged_s)
         if step.kind is not TransactionEvent.ENDED:
             self._rows.put(step.row)
@@ -95,13 +95,6 @@ class Ledger:
 
     def tell_end(self, row: TransactionRow, reason: Reason) -> None:
         self._events.publish(TransactionEnded(row.id, row.evse_id, reason))
-
-    def _with_register(self, row: TransactionRow) -> TransactionRow:
-        """The row with what the meter showed first, as soon as EVSE and meter are known."""
-        reading = None if row.evse_id is None else self._evses.board.reading(row.evse_id)
-        if row.begin_wh is not None or reading is None:
-            return row
-        return replace(row, begin_wh=reading.energy_wh)
 
     # -- facts
 

@@ -54,6 +54,13 @@ class TransactionMeter(Protocol):
         """Values for context Transaction.Begin."""
         ...
 
+    def energy_wh(self, transaction_id: str) -> int | None:
+        """What it has taken, whatever became of its meter; None while that has told nothing.
+
+        Of one that has ended it is known until the next begins on its EVSE.
+        """
+        ...
+
     def owed(self, transaction_id: str, evse_id: int, at: datetime) -> Sequence[MeterValue]:
         """Values for context Interruption.End, if a restart has interrupted it; once."""
         ...

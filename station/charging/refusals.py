@@ -132,12 +132,13 @@ class Refusals:
         if row.evse_id is None:
             return allowed_wh
         evse, reading = self._evses.get(row.evse_id), self._evses.board.reading(row.evse_id)
-        if reading is None or row.begin_wh is None:
+        taken_wh = self._evses.taken_wh(row.id)
+        if reading is None or taken_wh is None:
             silent = any(fault.name is FaultName.METER_SILENT for fault in evse.report.faults)
             return 0.0 if silent or not evse.description.has_meter else allowed_wh
         age_s = self._reactor.now() - reading.at
         unseen_wh = _greatest_power_w(evse) * age_s / 3600 if age_s > STALE_S else 0.0
-        return allowed_wh - (reading.energy_wh - row.begin_wh) - unseen_wh
+        return allowed_wh - taken_wh - unseen_wh
 
 
 def _greatest_power_w(evse: Evse) -> float:

@@ -92,8 +92,6 @@ class TransactionRow(Record, frozen=True, kw_only=True):
     begin_owed: bool = False
     charged_s: float = 0.0
     """Seconds of energy flow, up to the last event or the last time that it stopped."""
-    begin_wh: int | None = None
-    """The register of the meter at the beginning; None until it could be read."""
 
 
 class KeptLockRow(Record, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """When meters are read: on the transaction's clock, on the wall's, and when asked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from station.blocks.metering.aligned import AlignedTimer
@@ -44,8 +44,8 @@ from station.ocpp.rpc import CallFailed
 from station.ocpp.types import Message
 from station.records import SendClass
 
-RESUME_S = 1.0
-"""How often is looked whether hardware and meter are there again after a restart."""
+LOOK_AGAIN_S = 1.0
+"""How often is looked whether hardware and meter are there, when the process has just begun."""
 RESUMED_S = 60.0
 """An event so long after a restart is not that of the interruption any more."""
 
@@ -87,12 +87,8 @@ class Metering:
             if self._looks.is_kept(row.id):
                 self._interrupted[row.id] = now + RESUMED_S
                 self._unnoted[row.id] = None
-                self._later(row.id)
+                self._later(self._look_again, row.id)
         self._align()
-
-    def energy_wh(self, row: TransactionRow) -> int | None:
-        """What a transaction has taken so far; None while its meter has told nothing."""
-        return None if row.evse_id is None else self._looks.energy_wh(row.id, row.evse_id)
 
     # -- what block E asks (charging.queries.TransactionMeter)
 
@@ -102,6 +98,10 @@ class Metering:
             self._looks.keep(row.id, evse_id, at)
         measurands = self._sampled(STARTED_MEASURANDS)
         return self._looks.measure(evse_id, measurands, ReadingContext.TRANSACTION_BEGIN, at)
+
+    def energy_wh(self, transaction_id: str) -> int | None:
+        row = self._context.transactions.find(transaction_id)
+        return self._looks.energy_wh(transaction_id, None if row is None else row.evse_id)
 
     def owed(self, transaction_id: str, evse_id: int, at: datetime) -> Sequence[MeterValue]:
         until = self._interrupted.get(transaction_id)
@@ -162,18 +162,27 @@ class Metering:
 
     def _on_started(self, event: TransactionStarted) -> None:
         row = self._context.transactions.find(event.transaction_id)
+        if row is not None and row.evse_id is not None:
+            self._arm(row)
+            self._begin(row.id)
+
+    def _begin(self, transaction_id: str) -> None:
+        """As soon as the meter has told something, which is long ago unless we have just begun."""
+        row = self._context.transactions.find(transaction_id)
         if row is None or row.evse_id is None:
+            return
+        if self._context.board.reading(row.evse_id) is None:
+            self._later(self._begin, transaction_id)
             return
         self._looks.keep(row.id, row.evse_id, self._context.clock.utc())
         self._looks.begin_chains(row.evse_id, OF_TRANSACTION)
         # The Ended event tells the values of both ends (part 2, SampledDataTxEndedInterval).
         self._collect_for_good(row.id, row.evse_id, ReadingContext.TRANSACTION_BEGIN)
-        self._arm(row)
 
     def _on_ended(self, event: TransactionEnded) -> None:
         for grid in (self._updated, self._ended, self._kept):
             grid.cancel(event.transaction_id)
-        self._looks.forget(event.transaction_id)
+        self._looks.forget(event.transaction_id, event.evse_id)
         self._collected.forget(event.transaction_id)
         self._interrupted.pop(event.transaction_id, None)
         self._unnoted.pop(event.transaction_id, None)
@@ -248,8 +257,8 @@ class Metering:
 
     # -- a transaction that a restart interrupted
 
-    def _later(self, transaction_id: str) -> None:
-        self._context.reactor.call_later(RESUME_S, self._look_again, transaction_id, source=SOURCE)
+    def _later(self, job: Callable[[str], None], transaction_id: str) -> None:
+        self._context.reactor.call_later(LOOK_AGAIN_S, job, transaction_id, source=SOURCE)
 
     def _look_again(self, transaction_id: str) -> None:
         """Until the hardware has been seen and the meter has said something."""
@@ -258,7 +267,7 @@ class Metering:
             return
         reading = self._context.board.reading(row.evse_id)
         if reading is None or row.stop or not self._context.evses.get(row.evse_id).seen:
-            self._later(transaction_id)
+            self._later(self._look_again, transaction_id)
         else:
             self._note_interruption(row.id, row.evse_id)
 

@@ -26,6 +26,8 @@ class Looks:
         self._context = context
         self._continuity = Continuity(context.store)
         self._intervals = Intervals()
+        self._ended: dict[int, tuple[str, int]] = {}
+        """By EVSE the last transaction that ended, and what it took."""
 
     def places(self) -> Iterator[int]:
         """Whatever can be measured: the station's connection, if it has a meter, and each EVSE."""
@@ -72,11 +74,11 @@ class Looks:
         values = sampled_values(measurands, sight, context)
         return [MeterValue(timestamp=self._dated(known), sampled_value=values)] if values else []
 
-    def energy_wh(self, transaction_id: str, evse_id: int) -> int | None:
+    def energy_wh(self, transaction_id: str, evse_id: int | None) -> int | None:
         """What a transaction has taken so far; None while its meter has told nothing."""
         known = self._continuity.find(transaction_id)
-        if known is None:
-            return None
+        if known is None or evse_id is None:
+            return dict(self._ended.values()).get(transaction_id)
         reading = self._context.board.reading(evse_id)
         told = known.told if reading is None else self._told(transaction_id, evse_id, reading)
         return (told[0] or 0) - (known.begin[0] or 0)
@@ -115,7 +117,11 @@ class Looks:
     def is_kept(self, transaction_id: str) -> bool:
         return self._continuity.find(transaction_id) is not None
 
-    def forget(self, transaction_id: str) -> None:
+    def forget(self, transaction_id: str, evse_id: int | None) -> None:
+        """It has ended; what it took is known for a while."""
+        taken_wh = self.energy_wh(transaction_id, evse_id)
+        if taken_wh is not None and evse_id is not None:
+            self._ended[evse_id] = transaction_id, taken_wh
         self._continuity.forget(transaction_id)
 
     # -- intervals
