@@ -9,7 +9,7 @@ import msgspec
 
 from station.charging.rows import TRANSACTIONS, TransactionRow
 from station.reactor import Reactor
-from station.records import OutboxRow, SendClass
+from station.records import OutboxRow, SendClass, Worth
 from station.store.core_store import CoreStore
 from station.store.database import Database
 from station.store.outbox import Outbox
@@ -32,9 +32,12 @@ PAYLOAD = (
 
 
 class EventRun:
-    """A reactor and the real store on a disk; nothing else of a station."""
+    """A reactor and the real store on a disk; nothing else of a station.
 
-    def __init__(self, path: Path, events: int) -> None:
+    With a *quota* the queue is full after so many events, and thinned from then on.
+    """
+
+    def __init__(self, path: Path, events: int, quota: int | None = None) -> None:
         path.parent.mkdir(parents=True)
         self.events = events
         self._reactor = Reactor(time.monotonic)
@@ -42,6 +45,8 @@ class EventRun:
         self._store = CoreStore(self._reactor, self._backend)
         self._outbox = Outbox(self._store)
         self._transactions = self._store.table(TRANSACTIONS)
+        if quota is not None:
+            self._outbox.room.limit(rows=quota, size_bytes=10**9)
         self._durable = 0
         self._one_by_one = False
 
@@ -79,16 +84,7 @@ class EventRun:
                 next_seq=number + 1,
             )
         )
-        self._outbox.append(
-            OutboxRow(
-                id=0,
-                send_class=SendClass.TRANSACTION,
-                action="TransactionEvent",
-                payload=msgspec.Raw(PAYLOAD),
-                transaction_id=TRANSACTION,
-                seq_no=number,
-            )
-        )
+        self._outbox.append(event_row(0, TRANSACTION, number))
         self._store.after_commit(self._is_durable, number)
 
     def _is_durable(self, number: int) -> None:
@@ -97,6 +93,19 @@ class EventRun:
             self._reactor.stop()
         elif self._one_by_one:
             self._reactor.post(self._turn, number + 1)
+
+
+def event_row(row_id: int, transaction_id: str, seq_no: int) -> OutboxRow:
+    """A meter value of a transaction, as it stands in the queue."""
+    return OutboxRow(
+        id=row_id,
+        send_class=SendClass.TRANSACTION,
+        action="TransactionEvent",
+        payload=msgspec.Raw(PAYLOAD),
+        transaction_id=transaction_id,
+        seq_no=seq_no,
+        worth=Worth.SAMPLE,
+    )
 
 
 def bytes_written() -> int:

@@ -14,13 +14,23 @@ from station.bench.figures_measure import (
     durable_events,
     get_variables,
 )
+from station.bench.figures_queue import full_queue, long_queue
 
 SHORT = Effort(starts=1, settle_s=0.2, idle_s=0.2, charge_s=0.2, calls=20, events=20, rounds=1)
 
 
 @pytest.mark.parametrize(
     "measurement",
-    [at_rest, charging, get_variables, durable_events, local_list, look_ups],
+    [
+        at_rest,
+        charging,
+        get_variables,
+        durable_events,
+        local_list,
+        look_ups,
+        long_queue,
+        full_queue,
+    ],
 )
 def test_a_measurement_finds_something_to_measure(
     measurement: Callable[[Effort, Path], list[Figure]], tmp_path: Path
