@@ -207,6 +207,10 @@ def with_sockets(check: Check) -> Check:
     return lambda _: check(built("socket"))
 
 
+def with_signing_meters(check: Check) -> Check:
+    return lambda _: check(VirtualStation(signing=True).boot())
+
+
 def never(_: VirtualStation) -> bool:
     return False
 
@@ -222,7 +226,6 @@ TX, AUTH, CACHE, COMM = "TxCtrlr", "AuthCtrlr", "AuthCacheCtrlr", "OCPPCommCtrlr
 START_POINTS = {
     "C-09.1": "EVConnected",
     "C-09.2": "Authorized",
-    "C-09.3": "DataSigned",
     "C-09.4": "PowerPathClosed",
     "C-09.5": "EnergyTransfer",
     "C-09.6": "ParkingBayOccupancy",
@@ -272,6 +275,7 @@ CHECKS: dict[str, Check] = {
     "C-07": has(AUTH, "MasterPassGroupId"),
     "C-08": has(AUTH, "MasterPassGroupId"),
     **{id: lists(TX, "TxStartPoint", point) for id, point in START_POINTS.items()},
+    "C-09.3": with_signing_meters(lists(TX, "TxStartPoint", "DataSigned")),
     **{id: lists(TX, "TxStopPoint", point) for id, point in STOP_POINTS.items()},
     "C-12.1": with_sockets(can_be(COMM, "UnlockOnEVSideDisconnect", "true")),
     "C-12.2": with_sockets(can_be(COMM, "UnlockOnEVSideDisconnect", "false")),
@@ -305,7 +309,7 @@ CHECKS: dict[str, Check] = {
     "C-40.4": lists("AlignedDataCtrlr", "Measurands"),
     "C-40.5": lists("AlignedDataCtrlr", "TxEndedMeasurands"),
     "C-41": triggers("SignChargingStationCertificate"),
-    "C-42": has(MEASURANDS, "SignReadings"),
+    "C-42": with_signing_meters(has(MEASURANDS, "SignReadings")),
     "C-43": answers("UpdateFirmware", FIRMWARE),
     "C-47": answers(
         "SetNetworkProfile",
