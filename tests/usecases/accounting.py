@@ -13,8 +13,9 @@ import orjson
 
 from station.bench.virtual import VirtualStation
 from station.csms.session import MESSAGE_TIMEOUT
-from station.records import SendClass, UndeliveredRow
-from station.store.units import UNDELIVERED
+from station.records import DroppedRow, SendClass, UndeliveredRow
+from station.store.dropped import DROPPED, numbers
+from station.store.units import UNDELIVERED, to_sql_name
 
 Event = dict[str, Any]
 REGISTER = "Energy.Active.Import.Register"
@@ -47,19 +48,22 @@ def assert_at_rest(station: VirtualStation) -> None:
 
 def assert_nothing_lost(station: VirtualStation) -> None:
     """I1, I2, I3, I5: every event told or kept, in order, once in effect."""
-    undelivered = undelivered_events(station)
-    for transaction_id, copies in told_events(station).items():
-        events = first_copies(copies)
+    undelivered, dropped = undelivered_events(station), dropped_numbers(station)
+    told_by_id = told_events(station)
+    for transaction_id in sorted({*told_by_id, *undelivered, *dropped}):
+        events = first_copies(told_by_id.get(transaction_id, []))
         told = [event["seqNo"] for event in events]
         assert told == sorted(told), f"{transaction_id}: first told in the order {told}"
-        missing = [event["seqNo"] for event in undelivered.get(transaction_id, [])]
-        numbers = sorted({*told, *missing})
-        assert numbers == list(range(len(numbers))), f"{transaction_id}: told {told} of {numbers}"
-        by_number = {event["seqNo"]: event for event in events}
-        kinds = [by_number[n]["eventType"] if n in by_number else "?" for n in numbers]
-        assert kinds[0] in ("Started", "?"), kinds
-        assert kinds[-1] in ("Ended", "?"), kinds
-        assert set(kinds[1:-1]) <= {"Updated", "?"}, kinds
+        kept = {event["seqNo"]: event for event in undelivered.get(transaction_id, [])}
+        gone = dropped.get(transaction_id, frozenset())
+        every = sorted({*told, *kept, *gone})
+        assert every == list(range(len(every))), f"{transaction_id}: told {told} of {every}"
+        kinds = {number: event["eventType"] for number, event in kept.items()}
+        kinds |= {event["seqNo"]: event["eventType"] for event in events}
+        in_order = [kinds.get(n, "dropped") for n in every]
+        assert in_order[0] == "Started", f"{transaction_id}: {in_order}"
+        assert in_order[-1] == "Ended", f"{transaction_id}: {in_order}"
+        assert set(in_order[1:-1]) <= {"Updated", "dropped"}, f"{transaction_id}: {in_order}"
         times = [datetime.fromisoformat(event["timestamp"]) for event in events]
         assert times == sorted(times), f"{transaction_id}: {times}"
 
@@ -99,6 +103,16 @@ def undelivered_events(station: VirtualStation) -> dict[str, list[Event]]:
     return kept
 
 
+def dropped_numbers(station: VirtualStation) -> dict[str, frozenset[int]]:
+    """The seqNos that were dropped for want of room, as the station lists them."""
+    listed: dict[str, set[int]] = defaultdict(set)
+    rows = station.disk.tables.get(to_sql_name(DROPPED.name), {})  # type: ignore[attr-defined]
+    for _, blob in rows.values():
+        row = msgspec.json.decode(blob, type=DroppedRow)
+        listed[row.transaction_id].update(numbers(row.runs))
+    return {name: frozenset(found) for name, found in listed.items()}
+
+
 def assert_wire_rules(station: VirtualStation) -> None:
     """I6, I7: ids are never used again, one CALL is open at a time, each CALL has one answer."""
     timeout_s = station.station.variables[MESSAGE_TIMEOUT]
@@ -133,14 +147,15 @@ def assert_wire_rules(station: VirtualStation) -> None:
     assert twice == [], "CALLs of the CSMS were answered more than once"
 
 
-def register_wh(station: VirtualStation) -> dict[int, float]:
-    return {evse_id: world.place.register_wh for evse_id, world in station.world.evses.items()}
+def register_wh(station: VirtualStation) -> dict[int, int]:
+    """What the meters show, in whole Wh."""
+    return {evse_id: int(world.place.register_wh) for evse_id, world in station.world.evses.items()}
 
 
 def assert_energy_conserved(
-    station: VirtualStation, before: dict[int, float], unattributed_wh: float = 1.0
+    station: VirtualStation, before: dict[int, int], unattributed_wh: float = 0.0
 ) -> None:
-    """I4: what the transactions say adds up to what the meters counted.
+    """I4: what the transactions say adds up to what the meters counted, to the watt-hour.
 
     *unattributed_wh* bounds what may have flowed outside transactions, per gap between two.
     """
@@ -156,9 +171,9 @@ def assert_energy_conserved(
         for begin_wh, end_wh in sorted(spans[evse_id]):
             assert begin_wh <= end_wh
             gap_wh = begin_wh - mark
-            assert -1.0 <= gap_wh <= unattributed_wh, f"EVSE {evse_id}: {gap_wh} Wh unattributed"
+            assert 0 <= gap_wh <= unattributed_wh, f"EVSE {evse_id}: {gap_wh} Wh unattributed"
             mark = end_wh
-        assert -1.0 <= after_wh - mark <= unattributed_wh, f"EVSE {evse_id} ends {mark} {after_wh}"
+        assert 0 <= after_wh - mark <= unattributed_wh, f"EVSE {evse_id} ends {mark} {after_wh}"
 
 
 def _span(events: list[Event]) -> tuple[int | None, tuple[int, int] | None]:

@@ -1,43 +1,65 @@
 """Random lives of a virtual station: drivers, cars, faults, a moody CSMS, kills and stalls.
 
 A life is a function of its seed. It ends with a rest: faults cleared, everybody gone, the
-CSMS well again; then everything must add up (`accounting`).
+CSMS well again; then everything must add up (`Stage.assert_everything`).
 """
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from hal.api import FaultName
-from hal.sim.hardware import SimError
 from station.bench.fake_csms import Refusal
-from station.bench.virtual import VirtualStation
 from station.charging.transaction import TxPoint
-from tests.usecases.accounting import (
-    assert_dated_right,
-    assert_energy_conserved,
-    assert_in_order,
-    register_wh,
-)
+from tests.usecases.persona import KNOWN, MASTER_GROUP, MOODS, REFUSALS
+from tests.usecases.stage import Stage
 
-CARDS = ("04A1B2C3", "04FFEE11")
 STEPS = 40
 WAITS_S = (0.0, 0.02, 0.5, 1.5, 3.0, 8.0, 20.0, 70.0, 400.0)
+DEAD_CLOCKS = False
+FIFTY_YEARS_S = 50 * 365.25 * 86400
 START_POINTS = tuple(point for point in TxPoint if point is not TxPoint.DATA_SIGNED)
 STOP_POINTS = START_POINTS
-FALSIFY_METERS = frozenset({FaultName.METER_SILENT, FaultName.CONTACTOR_WELDED})
-"""With these, energy flows that no transaction can know of."""
-REFUSED = {"idTokenInfo": {"status": "Invalid"}}
-MOODS: tuple[tuple[str, Any], ...] = (
-    ("TransactionEvent", Refusal("InternalError")),
-    ("TransactionEvent", None),
-    ("TransactionEvent", REFUSED),
-    ("Authorize", None),
-    ("Authorize", REFUSED),
-    ("Authorize", Refusal("GenericError")),
+TOKENS = tuple(KNOWN)[:-1]
+"""Without the guest, who comes when everything is over."""
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "TxCtrlr.EVConnectionTimeOut": ("10", "60"),
+    "TxCtrlr.StopTxOnEVSideDisconnect": ("true", "false"),
+    "TxCtrlr.StopTxOnInvalidId": ("true", "false"),
+    "TxCtrlr.MaxEnergyOnInvalidId": ("0", "0", "500", "3000"),
+    "TxCtrlr.TxBeforeAcceptedEnabled": ("true", "true", "false"),
+    "TxCtrlr.TxResumption": ("Resume", "Resume", "End"),
+    "TxCtrlr.TxResumptionTimeout": ("0", "0", "30"),
+    "AuthCtrlr.OfflineTxForUnknownIdEnabled": ("true", "false"),
+    "AuthCtrlr.LocalAuthorizeOffline": ("true", "true", "false"),
+    "AuthCtrlr.LocalPreAuthorize": ("true", "false"),
+    "AuthCtrlr.DisableRemoteAuthorization": ("false", "false", "true"),
+    "AuthCtrlr.MasterPassGroupId": ("", MASTER_GROUP),
+    "AuthCtrlr.AuthorizeRemoteStart": ("true", "false"),
+    "AuthCacheCtrlr.Enabled": ("true", "true", "false"),
+    "AuthCacheCtrlr.DisablePostAuthorize": ("false", "true"),
+    "LocalAuthListCtrlr.Enabled": ("true", "true", "false"),
+    "LocalAuthListCtrlr.DisablePostAuthorize": ("false", "true"),
+    "OCPPCommCtrlr.MessageAttempts[TransactionEvent]": ("1", "3"),
+    "OCPPCommCtrlr.MessageAttemptInterval[TransactionEvent]": ("0", "4"),
+    "OCPPCommCtrlr.RetryBackOffWaitMinimum": ("1", "5"),
+    "OCPPCommCtrlr.OfflineThreshold": ("0", "60"),
+    "OCPPCommCtrlr.BacklogMessageRate": ("0", "2", "20"),
+    "OCPPCommCtrlr.BacklogBurst": ("1", "20"),
+    "SampledDataCtrlr.TxUpdatedInterval": ("0", "9", "60"),
+    "SampledDataCtrlr.TxEndedInterval": ("0", "13"),
+    "AlignedDataCtrlr.Interval": ("0", "60", "900"),
+    "AlignedDataCtrlr.TxEndedInterval": ("0", "60"),
+    "AlignedDataCtrlr.SendDuringIdle": ("true", "false"),
+}
+"""What an installer may have chosen, and what the CSMS changes in mid-life."""
+OTHER_MOODS: tuple[tuple[str, Any], ...] = (
     ("StatusNotification", None),
+    ("StatusNotification", Refusal("InternalError")),
     ("BootNotification", None),
+    ("SecurityEventNotification", None),
+    ("MeterValues", Refusal("GenericError")),
+    ("NotifyReport", None),
     ("Heartbeat", {"nonsense": True}),
 )
 QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -47,175 +69,115 @@ QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("TriggerMessage", {"requestedMessage": "BootNotification"}),
     ("TriggerMessage", {"requestedMessage": "MeterValues", "evse": {"id": 1}}),
     ("TriggerMessage", {"requestedMessage": "TransactionEvent", "evse": {"id": 1}}),
+    ("TriggerMessage", {"requestedMessage": "TransactionEvent"}),
     ("TriggerMessage", {"requestedMessage": "StatusNotification", "evse": {"id": 1}}),
     ("Reset", {"type": "Sometime"}),
     ("NoSuchAction", {}),
 )
 
+Rng = random.Random
 
-@dataclass
-class Life:
+
+class Life(Stage):
     """One station and what befalls it."""
 
-    seed: int
-    log: list[str] = field(default_factory=list)
-    unattributed_wh: float = 1.0
-
-    def __post_init__(self) -> None:
-        self.rng = random.Random(f"campaign {self.seed}")
-        choose = self.rng.choice
+    def __init__(self, seed: int) -> None:
+        self.rng = rng = random.Random(f"campaign {seed}")
+        self.log: list[str] = []
         options: dict[str, Any] = {
-            "evses": choose((1, 2, 3)),
-            "connectors": choose((1, 1, 2)),
-            "cable": choose(("fixed", "socket")),
+            "evses": rng.choice((1, 2, 3)),
+            "connectors": rng.choice((1, 1, 2)),
+            "cable": rng.choice(("fixed", "socket")),
+            "master_pass": rng.choice(("stop-all", "choose")),
+            "signing": rng.random() < 0.2,
         }
-        variables = {
-            "TxCtrlr.TxStartPoint": self._points(START_POINTS),
-            "TxCtrlr.TxStopPoint": self._points(STOP_POINTS),
-            "TxCtrlr.StopTxOnEVSideDisconnect": choose(("true", "false")),
-            "TxCtrlr.StopTxOnInvalidId": choose(("true", "false")),
-            "TxCtrlr.EVConnectionTimeOut": choose(("10", "60")),
-            "TxCtrlr.TxResumption": choose(("Resume", "End")),
-            "AuthCtrlr.OfflineTxForUnknownIdEnabled": choose(("true", "false")),
-            "AuthCtrlr.AuthorizeRemoteStart": choose(("true", "false")),
-            "OCPPCommCtrlr.MessageTimeout[Default]": "5",
-            "OCPPCommCtrlr.MessageAttempts[TransactionEvent]": choose(("1", "3")),
-            "OCPPCommCtrlr.MessageAttemptInterval[TransactionEvent]": choose(("0", "4")),
-            "OCPPCommCtrlr.WebSocketPingInterval": "20",
-            "OCPPCommCtrlr.RetryBackOffWaitMinimum": choose(("1", "5")),
-            "OCPPCommCtrlr.RetryBackOffRandomRange": "2",
-            "OCPPCommCtrlr.RetryBackOffRepeatTimes": "2",
-            "SampledDataCtrlr.TxUpdatedInterval": choose(("0", "9", "60")),
-            "SampledDataCtrlr.TxEndedInterval": choose(("0", "13")),
-        }
-        self.without_clock = self.rng.random() < 0.2
-        if self.without_clock:  # and then no power cut: what was never dated stays so
-            options["clock_error_s"] = -50 * 365.25 * 86400
-        self.log.append(f"{options} {variables}")
-        self.volatile = self.rng.random() < 0.15
-        self._note_points(variables["TxCtrlr.TxStartPoint"])
-        self.station = VirtualStation(seed=self.seed, variables=variables, **options)
-        self.before, self.began = register_wh(self.station), self.station.utc
+        presets = {name: rng.choice(values) for name, values in SETTINGS.items()}
+        presets["TxCtrlr.TxStartPoint"] = some_points(rng, START_POINTS)
+        presets["TxCtrlr.TxStopPoint"] = some_points(rng, STOP_POINTS)
+        options["clock_error_s"] = rng.choice((0.0, 0.0, 0.0, 0.0, -FIFTY_YEARS_S))
+        self.volatile = rng.random() < 0.15
+        self.log.append(f"{options} {presets}")
+        super().__init__(presets, options, seed)
 
     def run(self) -> None:
         """Live, rest, and be held to account."""
-        self.station.advance(self.rng.choice((0.0, 0.5, 2.0, 10.0)))
+        self.advance(self.rng.choice((0.0, 0.5, 2.0, 10.0)))
         for _ in range(STEPS):
             action = self.rng.choices(ACTIONS, WEIGHTS)[0]
-            said = action(self, self.rng)
+            at, said = self.station.reactor.at, action(self, self.rng)
             if said:
-                self.log.append(f"{self.station.reactor.at:.3f} {action.__name__} {said}")
-            self.station.advance(self.rng.choice(WAITS_S) * self.rng.uniform(0.9, 1.1))
-            self.station.assert_safe()
+                self.log.append(f"{at:.3f} {action.__name__} {said}")
+            self.advance(self.rng.choice(WAITS_S) * self.rng.uniform(0.9, 1.1))
         self.log.append(f"{self.station.reactor.at:.3f} rest")
         self.rest()
-        assert_in_order(self.station)
-        assert_dated_right(self.station, self.began)
-        assert_energy_conserved(self.station, self.before, self.unattributed_wh)
-
-    def rest(self) -> None:
-        """Everything is well again, everybody leaves, and time passes."""
-        station = self.station
-        station.backend.fail_with(None)
-        station.backend.stall_until(0.0)
-        station.csms.answers.clear()
-        station.csms.go_online()
-        self.heal()
-        self.leave_bays()
-        for evse, world in station.world.evses.items():
-            if world.place.ev_side or world.place.station_side:
-                station.sim.unplug(evse)
-        station.advance(300)
-        self.leave_bays()  # E03.FR.15: without a car, only this ends what stops with the bay
-        for evse, world in station.world.evses.items():
-            if world.place.station_side:  # a cable that waits for its owner (E09, E10)
-                for card in CARDS:
-                    station.sim.token(card, evse=evse)
-                    station.advance(20)
-                station.sim.button(evse, "stop")
-                station.advance(20)
-            if world.place.station_side and not world.place.leaving:
-                station.sim.unplug(evse)
-        station.advance(1200)
-
-    def leave_bays(self) -> None:
-        for evse in self.station.world.evses:
-            self.station.sim.bay(evse, occupied=True)
-            self.station.advance(1)
-            self.station.sim.bay(evse, occupied=False)
-
-    def heal(self) -> None:
-        for evse, world in self.station.world.evses.items():
-            for name in list(world.place.injected):
-                self.station.sim.fault(evse, name, active=False)
+        self.charge_once_more()
+        self.assert_everything()
 
     def evse(self) -> int:
         return self.rng.randint(1, len(self.station.world.evses))
 
-    def call(self, action: str, payload: dict[str, Any]) -> str:
-        if not self.station.csms.connected:
-            return ""
-        self.station.csms.send_call(action, payload)
-        return f"{action} {payload}"
 
-    def _points(self, points: tuple[TxPoint, ...]) -> str:
-        count = self.rng.choice((1, 1, 1, 2, 3))
-        return ",".join(sorted(self.rng.sample(points, count)))
-
-    def _note_points(self, points: str) -> None:
-        if TxPoint.ENERGY_TRANSFER in points:
-            self.unattributed_wh = max(self.unattributed_wh, 60.0)
+def some_points(rng: Rng, points: tuple[TxPoint, ...]) -> str:
+    return ",".join(sorted(rng.sample(points, rng.choice((1, 1, 1, 2, 3)))))
 
 
-Rng = random.Random
+# -- drivers and cars
 
 
 def plug(life: Life, rng: Rng) -> str:
     fixed = life.station.world.evses[1].is_fixed
-    side = "both" if fixed else rng.choice(("both", "both", "ev", "station"))
-    connectors = len(life.station.description.evses[0].connectors)
+    evse, connectors = life.evse(), len(life.station.description.evses[0].connectors)
     how = {
         "connector": rng.randint(1, connectors),
+        "side": "both" if fixed else rng.choice(("both", "both", "ev", "station")),
         "current_a": rng.choice((6, 16, 32)),
         "soc": rng.choice((20, 79.99, 99.99, 100)),
     }
-    return _handled(lambda: life.station.sim.plug(life.evse(), side=side, **how), f"{side} {how}")
+    return f"{evse} {how}" if life.plug(evse, **how) else ""
 
 
 def unplug(life: Life, rng: Rng) -> str:
-    side = rng.choice(("both", "ev", "station"))
-    return _handled(lambda: life.station.sim.unplug(life.evse(), side=side), side)
+    evse, side = life.evse(), rng.choice(("both", "ev", "station"))
+    return f"{evse} {side}" if life.unplug(evse, side) else ""
 
 
 def ev(life: Life, rng: Rng) -> str:
-    state = rng.choice("BCD")
-    return _handled(lambda: life.station.sim.ev(life.evse(), state), state)
+    evse, state = life.evse(), rng.choice("BCD")
+    return f"{evse} {state}" if life.ev(evse, state) else ""
 
 
 def token(life: Life, rng: Rng) -> str:
-    evse = rng.choice((None, life.evse()))
-    card = rng.choice(CARDS)
-    life.station.sim.token(card, evse=evse)
-    return f"{card} at {evse}"
+    shown, evse = rng.choice(TOKENS), rng.choice((None, life.evse()))
+    shown = rng.choice((shown, shown, shown.lower()))  # another reader writes it so
+    life.token(shown, evse)
+    return f"{shown} at {evse}"
+
+
+def token_again(life: Life, rng: Rng) -> str:
+    """Whoever was there before, at the same reader: stops, or begins anew."""
+    shown = [act for act in life.witness.acts if act.kind == "token"]
+    if not shown:
+        return ""
+    last = rng.choice(shown[-3:])
+    life.token(last.token, last.evse)
+    return f"{last.token} at {last.evse}"
 
 
 def button(life: Life, rng: Rng) -> str:
     evse, kind = life.evse(), rng.choice(("start", "stop", "stop", "emergency"))
-    life.station.sim.button(evse, kind)
+    life.button(evse, kind)
     return f"{kind} at {evse}"
 
 
 def bay(life: Life, rng: Rng) -> str:
     evse, occupied = life.evse(), rng.choice((True, False))
-    life.station.sim.bay(evse, occupied=occupied)
+    life.bay(evse, occupied=occupied)
     return f"{evse} {occupied}"
 
 
 def fault(life: Life, rng: Rng) -> str:
     evse, name = life.evse(), rng.choice(tuple(FaultName))
-    if name in FALSIFY_METERS:
-        life.unattributed_wh = float("inf")
-    life.station.sim.fault(evse, name, active=True)
+    life.fault(evse, name)
     return f"{name} at {evse}"
 
 
@@ -224,40 +186,68 @@ def heal(life: Life, rng: Rng) -> str:
     return "all"
 
 
+# -- the CSMS
+
+
 def remote_start(life: Life, rng: Rng) -> str:
-    payload: dict[str, Any] = {
-        "idToken": {"idToken": rng.choice(CARDS), "type": "ISO14443"},
-        "remoteStartId": rng.randint(1, 1000),
-    }
-    if rng.random() < 0.8:
-        payload["evseId"] = life.evse()
-    return life.call("RequestStartTransaction", payload)
+    shown = rng.choice(TOKENS)
+    evse = life.evse() if rng.random() < 0.8 else None
+    return f"{shown} at {evse}" if life.request_start(shown, evse) else ""
 
 
 def remote_stop(life: Life, rng: Rng) -> str:
     running = life.station.station.transactions.all()
     if not running:
         return ""
-    return life.call("RequestStopTransaction", {"transactionId": rng.choice(running).id})
+    stopped = rng.choice(running).id
+    return stopped if life.call("RequestStopTransaction", {"transactionId": stopped}) else ""
 
 
 def set_points(life: Life, rng: Rng) -> str:
-    start = rng.choice((True, False))
-    value = life._points(START_POINTS if start else STOP_POINTS)
-    if start:
-        life._note_points(value)
-    data = {
-        "component": {"name": "TxCtrlr"},
-        "variable": {"name": "TxStartPoint" if start else "TxStopPoint"},
-        "attributeValue": value,
-    }
-    return life.call("SetVariables", {"setVariableData": [data]})
+    name = rng.choice(("TxCtrlr.TxStartPoint", "TxCtrlr.TxStopPoint"))
+    value = some_points(rng, START_POINTS)
+    return f"{name} {value}" if life.set(name, value) else ""
+
+
+def set_variable(life: Life, rng: Rng) -> str:
+    name = rng.choice(tuple(SETTINGS))
+    value = rng.choice(SETTINGS[name])
+    return f"{name} {value}" if life.set(name, value) else ""
 
 
 def ask(life: Life, rng: Rng) -> str:
     """Something harmless; a message that is wrong in itself now and then."""
     action, payload = rng.choice(QUESTIONS)
-    return life.call(action, payload)
+    return f"{action} {payload}" if life.call(action, payload) else ""
+
+
+def ask_about(life: Life, rng: Rng) -> str:
+    """E14, of a transaction that runs or ran."""
+    names = [event["transactionInfo"]["transactionId"] for event in life.station.csms.events()]
+    if not names:
+        return ""
+    asked = {"transactionId": rng.choice(names[-30:])}
+    return "" if not life.call("GetTransactionStatus", asked) else str(asked)
+
+
+def send_list(life: Life, rng: Rng) -> str:
+    update = rng.choice(("Full", "Differential"))
+    entries: dict[str, dict[str, Any] | None] = {}
+    for each in rng.sample(TOKENS, rng.randint(0, 4)):
+        status = rng.choice(("Accepted", "Accepted", *REFUSALS))
+        entries[each] = {**KNOWN[each], "status": status}
+        if update == "Differential" and rng.random() < 0.3:
+            entries[each] = None
+    return f"{update} {entries}" if life.send_list(update, entries) else ""
+
+
+def clear_cache(life: Life, rng: Rng) -> str:
+    return "all" if life.call("ClearCache", {}) else ""
+
+
+def availability(life: Life, rng: Rng) -> str:
+    evse, operative = rng.choice((None, life.evse())), rng.random() < 0.6
+    return f"{evse} {operative}" if life.change_availability(evse, operative=operative) else ""
 
 
 def reset(life: Life, rng: Rng) -> str:
@@ -266,46 +256,61 @@ def reset(life: Life, rng: Rng) -> str:
     payload: dict[str, Any] = {"type": rng.choice(("Immediate", "OnIdle"))}
     if rng.random() < 0.5:
         payload["evseId"] = life.evse()
-    return life.call("Reset", payload)
-
-
-def link(life: Life, rng: Rng) -> str:
-    csms = life.station.csms
-    what = rng.choice(("offline", "online", "online", "cut", "silent"))
-    if what == "offline":
-        csms.go_offline()
-    elif what == "online":
-        csms.go_online()
-    elif what == "cut":
-        csms.cut()
-    else:
-        csms.go_silent()
-    return what
+    return f"{payload}" if life.call("Reset", payload) else ""
 
 
 def mood(life: Life, rng: Rng) -> str:
-    action, answer = rng.choice(MOODS)
+    """Of the CSMS, towards tokens and transactions."""
+    action, mood = rng.choice(("Authorize", "TransactionEvent")), rng.choice(MOODS)
+    life.persona.moods[action] = mood
+    return f"{action}: {mood}"
+
+
+def other_mood(life: Life, rng: Rng) -> str:
+    action, answer = rng.choice(OTHER_MOODS)
     life.station.csms.answers[action] = answer
     return f"{action}: {answer}"
 
 
+def boot_status(life: Life, rng: Rng) -> str:
+    csms = life.station.csms
+    csms.boot_status = rng.choice(("Accepted", "Pending", "Rejected"))
+    csms.interval_s = rng.choice((5, 60))
+    return csms.boot_status
+
+
 def cheer(life: Life, rng: Rng) -> str:
-    life.station.csms.answers.clear()
+    life.persona.cheer_up()
+    for action, _ in OTHER_MOODS:
+        life.station.csms.answers.pop(action, None)
+    life.station.csms.boot_status, life.station.csms.interval_s = "Accepted", 86400
     return "up"
+
+
+# -- troubles
+
+
+def link(life: Life, rng: Rng) -> str:
+    what = rng.choice(("offline", "online", "online", "cut", "silent"))
+    life.link(what)
+    return what
 
 
 def kill(life: Life, rng: Rng) -> str:
     if life.volatile:
         return ""
     after_s = rng.choice((0.1, 3.0, 60.0))
-    power_cut = not life.without_clock and rng.random() < 0.3
-    life.station.restart(after_s=after_s, power_cut=power_cut)
+    power_cut = rng.random() < 0.3
+    if power_cut and DEAD_CLOCKS:
+        life.station.clock_error_s = rng.choice((0.0, -FIFTY_YEARS_S))
+    power_cut = power_cut and (DEAD_CLOCKS or not life.station.clock_error_s)
+    life.kill(after_s, power_cut=power_cut)
     return f"{after_s} s {power_cut}"
 
 
 def stall(life: Life, rng: Rng) -> str:
     duration_s = rng.choice((0.3, 5.0, 15.0))
-    life.station.backend.stall_until(life.station.reactor.at + duration_s)
+    life.stall(duration_s)
     return f"{duration_s} s"
 
 
@@ -320,16 +325,8 @@ def fill_disk(life: Life, rng: Rng) -> str:
 
 def freeze(life: Life, rng: Rng) -> str:
     duration_s = rng.choice((0.2, 0.7, 3.0))
-    life.station.reactor.freeze(duration_s)
+    life.freeze(duration_s)
     return f"{duration_s} s"
-
-
-def _handled(act: Callable[[], None], said: str) -> str:
-    try:
-        act()
-    except SimError:
-        return ""
-    return said
 
 
 Action = Callable[[Life, Rng], str]
@@ -337,7 +334,8 @@ WEIGHTED: dict[Action, int] = {
     plug: 12,
     unplug: 7,
     ev: 4,
-    token: 14,
+    token: 10,
+    token_again: 6,
     button: 3,
     bay: 4,
     fault: 3,
@@ -345,11 +343,18 @@ WEIGHTED: dict[Action, int] = {
     remote_start: 4,
     remote_stop: 3,
     set_points: 3,
+    set_variable: 5,
+    send_list: 3,
+    clear_cache: 2,
+    availability: 3,
     reset: 2,
     ask: 4,
+    ask_about: 2,
     link: 8,
-    mood: 4,
-    cheer: 4,
+    mood: 6,
+    other_mood: 3,
+    boot_status: 1,
+    cheer: 5,
     kill: 5,
     stall: 3,
     fill_disk: 4,

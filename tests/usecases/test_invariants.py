@@ -10,10 +10,11 @@ from station.bench.virtual import VirtualStation
 from tests.conformance.frames import broken_frames
 from tests.usecases.campaign import Life
 from tests.usecases.linking import BACK_OFF, charging
+from tests.usecases.persona import GUEST, PLAIN
 
 LIVES = int(os.environ.get("JOULEPOST_CAMPAIGN", "160"))
 CHUNKS = 8
-FOUND_ONCE = (0, 289, 1067, 2375, 20017)
+FOUND_ONCE = (197, 203)
 """Seeds that have found a bug, kept in whatever they have become since."""
 
 
@@ -116,6 +117,52 @@ def test_an_event_that_is_not_durable_stays_whatever_else_moves_the_queue() -> N
     assert len(station.csms.events()) == told
     station.advance(2)
     assert len(station.csms.events()) == told + 1
+
+
+def charging_on_a_socket() -> VirtualStation:
+    station = station_with("PowerPathClosed", "EVConnected,Authorized", cable="socket")
+    station.sim.plug(1)
+    station.advance(2)
+    station.sim.token(PLAIN, evse=1)
+    station.advance(10)
+    return station
+
+
+def refuse(station: VirtualStation) -> None:
+    station.csms.answers["TransactionEvent"] = {"idTokenInfo": {"status": "Invalid"}}
+    station.csms.call("TriggerMessage", {"requestedMessage": "TransactionEvent"})
+    station.advance(10)
+    station.csms.answers.clear()
+    assert station.csms.events()[-1]["transactionInfo"]["stoppedReason"] == "DeAuthorized"
+
+
+def test_the_plug_of_a_refused_driver_is_not_let_go_for_a_moment() -> None:
+    """E05.FR.11; he pulls at it all the time."""
+    station = charging_on_a_socket()
+    station.sim.unplug(1, side="station", after_s=0.5)
+    station.advance(1)
+    refuse(station)
+    place = station.world.evses[1].place
+    assert place.station_side
+    assert place.locked
+    station.sim.token(PLAIN, evse=1)
+    station.advance(1)
+    assert not place.station_side
+
+
+def test_a_kept_cable_that_is_gone_is_kept_for_nobody() -> None:
+    """Without power no lock holds; the next driver is not to wait for the owner."""
+    station = charging_on_a_socket()
+    refuse(station)
+    station.kill(power_cut=True)
+    station.world.unplug_all()
+    station.power_up()
+    station.advance(10)
+    station.sim.plug(1)
+    station.advance(3)
+    station.sim.token(GUEST, evse=1)
+    station.advance(5)
+    assert station.world.evses[1].place.closed
 
 
 SET_TIMEOUT = """[2,"mine","SetVariables",{"setVariableData":[{"component":{"name":"TxCtrlr"},
