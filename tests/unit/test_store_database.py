@@ -4,13 +4,14 @@ import random
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from station.records import SendClass, StoreHealth
 from station.store.core_store import CoreStore
 from station.store.database import Database
-from station.store.files import KEPT_ASIDE, set_aside
+from station.store.files import KEPT_ASIDE, has_less_than, set_aside
 from station.store.inline_store import InlineStore
 from station.store.migrate import StoreTooNewError, find_migrations
 from station.store.outbox import Outbox
@@ -309,3 +310,30 @@ def test_a_reader_does_not_make_a_database(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError):
         open_reader(tmp_path / "none.db").execute("SELECT 1")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_is_low_when_both_little_and_little_of_it_is_left(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = {"bytes": 10**9, "part": 0.5}
+
+    def statvfs(_: Path) -> SimpleNamespace:
+        total = free["bytes"] / free["part"]
+        return SimpleNamespace(f_bavail=free["bytes"], f_frsize=1, f_blocks=total)
+
+    monkeypatch.setattr("os.statvfs", statvfs)
+    monkeypatch.setattr("station.store.database.LOOK_EVERY", 1)
+    harness = VirtualHarness(Database(path))
+    seen = []
+    for count, part in ((10**9, 0.5), (10**7, 0.5), (10**9, 0.01), (10**7, 0.01), (10**9, 0.5)):
+        free.update(bytes=count, part=part)
+        harness.put("a", f"{count} {part}")
+        harness.settle()
+        seen.append(harness.store.backend.is_low)
+    assert seen == [False, False, False, True, False]
+    harness.close()
+
+
+def test_a_folder_that_cannot_be_asked_is_not_low(path: Path) -> None:
+    assert not has_less_than(path / "nowhere", 10**18, 1.0)
+    assert has_less_than(path.parents[1], 10**18, 1.0)
