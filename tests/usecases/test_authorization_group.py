@@ -342,6 +342,19 @@ def test_owner_gets_a_kept_cable_without_a_question(
     assert told(station) == []
 
 
+def test_group_of_who_left_the_cable_may_be_learnt_from_the_list(
+    make_station: MakeStation,
+) -> None:
+    """E09.FR.03"""
+    station: VirtualStation = make_station(stop="Authorized", variables=KEEPING, cable="socket")
+    from_list_later(station)
+    station.sim.unplug(1, side="ev")
+    station.advance(5.0)
+    assert is_locked(station)
+    show(station, OTHER)
+    assert not is_locked(station)
+
+
 def test_owner_who_charges_elsewhere_gets_the_cable_first(make_station: MakeStation) -> None:
     """E09.FR.03"""
     station = with_kept_cable(make_station, refused=False)

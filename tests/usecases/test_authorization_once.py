@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from station.bench.virtual import VirtualStation
+from station.charging.queries import Refusal
 from tests.usecases.conftest import MakeStation
 from tests.usecases.linking import BACK_OFF
 from tests.usecases.telling import forget, is_closed, told, transaction_ids
@@ -171,6 +172,62 @@ def test_answer_does_not_start_on_an_evse_that_has_failed_meanwhile(
     station.advance(30.0)
     assert told(station) == []
     assert [each.accepted for each in heard] == [False]
+
+
+@pytest.mark.parametrize("start", ["PowerPathClosed", "Authorized", "EnergyTransfer"])
+def test_second_card_waits_until_the_first_has_plugged_in_or_given_up(
+    make_station: MakeStation, start: str
+) -> None:
+    """C01.FR.26"""
+    station: VirtualStation = make_station(start)
+    heard = answers(station)
+    show(station, CARD)
+    show(station, OTHER)
+    assert [each.accepted for each in heard] == [True, False]
+    station.advance(30.0)  # the first has not come
+    show(station, OTHER)
+    station.sim.plug(1)
+    station.advance(8.0)
+    assert is_closed(station)
+    (row,) = station.station.transactions.all()
+    assert row.token is not None
+    assert row.token.id_token == OTHER
+
+
+@pytest.mark.parametrize("reader", [1, None])
+@pytest.mark.parametrize("online", [True, False])
+def test_card_to_which_somebody_objects_starts_nothing(
+    make_station: MakeStation, reader: int | None, online: bool
+) -> None:
+    """H01, H03: a reservation is such an objection, and whoever else has one is heard as well."""
+    station: VirtualStation = make_station(variables=BACK_OFF)
+    listed(station, (CARD, ACCEPTED))
+    station.station.queries.may_start.register(
+        lambda evse_id, id_token: Refusal("Reserved", f"EVSE {evse_id} is kept for another")
+    )
+    heard = answers(station)
+    plug(station)
+    if not online:
+        station.csms.go_offline()
+    show(station, CARD, reader)
+    assert not is_closed(station)
+    assert [(each.accepted, each.status) for each in heard] == [(False, "Accepted")]
+
+
+def test_card_at_the_stations_reader_does_not_mean_the_car_of_another(
+    make_station: MakeStation,
+) -> None:
+    """C01.FR.23"""
+    station: VirtualStation = make_station(stop="EVConnected")
+    plug(station)
+    show(station, CARD)
+    station.sim.button(1, "stop")
+    station.advance(8.0)
+    show(station, OTHER, None)
+    station.sim.plug(2)
+    station.advance(8.0)
+    assert not is_closed(station, 1)
+    assert is_closed(station, 2)
 
 
 @pytest.mark.parametrize("how", ["inoperative", "fault", "reset"])
