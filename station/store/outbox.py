@@ -85,7 +85,7 @@ class Outbox:
 
     @property
     def dropped(self) -> int:
-        """Messages dropped for want of room, ever."""
+        """Messages dropped for want of room, or lost with a disk, ever."""
         return self._state.dropped
 
     def counts(self) -> dict[SendClass, int]:
@@ -245,11 +245,18 @@ class Outbox:
     def _rewrite(self) -> None:
         """The disk has lost everything; so have we what was only there."""
         lost = [row_id for row_id in self._index if row_id not in self._blobs]
+        seq_nos: dict[str, list[int]] = {}
         for row_id in lost:
+            entry = self._index[row_id]
+            if entry.transaction_id:
+                seq_nos.setdefault(entry.transaction_id, []).append(entry.seq_no)
             self._drop(row_id)
             self._turn.unit[OUTBOX, row_id] = None
         if lost:
             log.error("%d queued messages were lost with the disk", len(lost))
+            for transaction_id, gone in seq_nos.items():
+                self.room.dropped.note(transaction_id, gone)
+            self.room.count(len(lost))
         for row_id, blob in self._blobs.items():
             self._turn.unit[OUTBOX, row_id] = (0, blob)
         self._undelivered.clear()

@@ -37,7 +37,7 @@ class OutboxState(Record, frozen=True, kw_only=True):
     offline_id: int = 0
     """Every message up to it waited while offline (E11.FR.07)."""
     dropped: int = 0
-    """Messages that were dropped for want of room, ever."""
+    """Messages that were dropped for want of room, or lost with a disk, ever."""
     full: bool = False
     """The quota was reached, and somebody was told."""
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from station.records import OutboxRow, SendClass, StoreHealth
 from station.store.database import Database
+from station.store.dropped import DROPPED
 from station.store.outbox import Outbox
 from tests.contracts.stores import FULL, KINDS, NOTES, Harness, Note, VirtualHarness, damaged
 
@@ -282,7 +283,8 @@ def test_messages_that_were_only_on_a_damaged_disk_are_forgotten(
     monkeypatch.setattr("station.store.outbox.WINDOW", 1)
     monkeypatch.setattr("station.store.outbox.LIVE_WINDOW", 0)
     outbox = Outbox(harness.store)
-    ids = append(harness, outbox, message(1), message(2))
+    rows = [message(number, transaction_id="t") for number in (1, 2)]
+    ids = append(harness, outbox, *rows)
     harness.settle()
     fetched: list[OutboxRow] = []
     harness.fail_with(damaged())
@@ -293,6 +295,11 @@ def test_messages_that_were_only_on_a_damaged_disk_are_forgotten(
     harness.settle()
     assert outbox.ids(SendClass.TRANSACTION) == ids[:1]
     assert "1 queued messages were lost" in caplog.text
+    assert outbox.dropped == 1
+    (row,) = harness.store.table(DROPPED).all()
+    assert row.runs == ((2, 2, 1),), "the gap is explained"
+    harness.restart()
+    assert Outbox(harness.store).dropped == 1
 
 
 PAYLOAD = msgspec.Raw(b'{"eventType":"Updated"}')

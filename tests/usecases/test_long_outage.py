@@ -21,7 +21,7 @@ from station.ocpp.messages.transactions import (
     TransactionEventRequest,
     TriggerReason,
 )
-from station.records import SendClass
+from station.records import SendClass, StoreHealth
 from station.store.backend import WINDOW
 from station.store.dropped import DROPPED, numbers
 from station.store.outbox import FETCH_BATCH, LIVE_WINDOW
@@ -230,6 +230,30 @@ def test_a_queue_that_is_full_keeps_every_begin_and_end_and_the_course_of_each_c
         assert {(name, number) for number in dropped(station, name)} <= samples.keys()
     events = station.csms.of("SecurityEventNotification")
     assert [event["type"] for event in events].count("MemoryExhaustion") == 1
+
+
+def test_a_disk_that_fills_up_in_an_outage_costs_meter_values_and_nothing_else() -> None:
+    """E04.FR.07, E04.FR.08; fault F23: what is new lives in memory, and is told from there."""
+    limits = {"OCPPCommCtrlr.QueueMaxMessages": "400"}
+    station = VirtualStation(variables={**QUIET, **SELDOM, **UNTHROTTLED, **limits}).boot()
+    before = register_wh(station)
+    station.csms.go_offline()
+    for number in range(6):
+        plug_in(station, 1)
+        sample(station, 300)
+        leave(station, 1)
+        if number == 1:
+            station.backend.fail_with(OSError("no space left on device"))
+    assert station.station.store.health is StoreHealth.VOLATILE
+    assert queued(station) <= 400
+    drain(station)
+    assert_told_in_order(station)
+    assert len(told_events(station)) == 6
+    assert_energy_conserved(station, before)
+    station.backend.fail_with(None)
+    station.advance(120)
+    station.restart()
+    assert (queued(station), station.station.outbox.dropped > 1000) == (0, True)
 
 
 # -- the pace
