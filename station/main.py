@@ -23,6 +23,7 @@ from station.blocks.heartbeat import Heartbeat
 from station.blocks.local_list import LocalList
 from station.blocks.logs import Logs
 from station.blocks.metering import Metering
+from station.blocks.monitoring import Monitoring
 from station.blocks.payment import Payments
 from station.blocks.remote_control import RemoteControl
 from station.blocks.reports import Reports
@@ -275,6 +276,7 @@ class Station:
             InUse(self.transactions, [evse.id for evse in self.evses])
         )
         self.customer_information = CustomerInformation(context)
+        self.monitoring = Monitoring(context)
         self.logs = Logs(context)
         self.certificates = Certificates(context)
         self.certificate_renewal = CertificateRenewal(context)
@@ -302,6 +304,7 @@ class Station:
         self.transactions.visits.start()
         self.hardware.start()
         self.metering.start()
+        self.monitoring.start()
         again = self.boot_reason in (BootReason.REMOTE_RESET, BootReason.SCHEDULED_RESET)
         self.events.publish(SecurityHappened("ResetOrReboot" if again else "StartupOfTheDevice"))
         self.certificate_renewal.start()

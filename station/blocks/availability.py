@@ -33,7 +33,6 @@ def _state(component: str) -> Variable[ConnectorStatus]:
         OptionList(STATUSES),
         mutability=Mutability.READ_ONLY,
         measured=True,
-        supports_monitoring=True,
     )
 
 
@@ -75,7 +74,6 @@ POWER = Variable(
     Decimal(unit="W", min=0.0),
     mutability=Mutability.READ_ONLY,
     measured=True,
-    supports_monitoring=True,
 )
 OFFLINE_THRESHOLD = Variable(
     "OCPPCommCtrlr", "OfflineThreshold", Integer(unit="s", min=0, max=604800), default=60
@@ -159,7 +157,7 @@ class ConnectorStatuses:
         variables, station = self._context.variables, "ChargingStation"
         phases = max(evse.description.phases for evse in self._context.evses)
         variables.declare(AVAILABILITY_STATE[station])
-        variables.provide(AVAILABILITY_STATE[station], self._station_state)
+        variables.provide(AVAILABILITY_STATE[station], self._station_state, announced=True)
         variables.declare(AVAILABLE[station])
         variables.declare(SUPPLY_PHASES[station], default=phases)
 
@@ -168,7 +166,7 @@ class ConnectorStatuses:
         phases = evse.description.phases
         state = AVAILABILITY_STATE["EVSE"]
         variables.declare(state, evse_id)
-        variables.provide(state, lambda: self._evse_state(evse_id), evse_id)
+        variables.provide(state, lambda: self._evse_state(evse_id), evse_id, announced=True)
         variables.declare(AVAILABLE["EVSE"], evse_id)
         variables.declare(SUPPLY_PHASES["EVSE"], evse_id, default=phases)
         variables.declare(POWER, evse_id, max=evse.description.max_power_w)
@@ -180,7 +178,11 @@ class ConnectorStatuses:
         variables, state = self._context.variables, AVAILABILITY_STATE["Connector"]
         variables.declare(state, evse_id, connector_id)
         variables.provide(
-            state, lambda: self._hardware.status(evse_id, connector_id), evse_id, connector_id
+            state,
+            lambda: self._hardware.status(evse_id, connector_id),
+            evse_id,
+            connector_id,
+            announced=True,
         )
         variables.declare(AVAILABLE["Connector"], evse_id, connector_id)
         variables.declare(SUPPLY_PHASES["Connector"], evse_id, connector_id, default=phases)

@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct
 
 from station.context import Context
 from station.device_model import Attribute, Entry
-from station.device_model.message_limits import MessageLimits
+from station.device_model.message_limits import GET_REPORT_LIMITS
 from station.device_model.selection import Selection
 from station.ocpp.messages.common import GenericDeviceModelStatus, StatusInfo
 from station.ocpp.messages.provisioning import (
@@ -37,8 +37,6 @@ PART_BYTES = 16384
 
 ABNORMAL = frozenset({"problem", "tripped", "overload", "fallback"})
 """A component with one of these true is in an abnormal state (B07.FR.09)."""
-
-GET_REPORT_LIMITS = MessageLimits("GetReport")
 
 
 class Report(Struct):

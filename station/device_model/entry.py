@@ -26,6 +26,7 @@ class Slot(Generic[T]):
 
     __slots__ = (
         "address",
+        "announced",
         "base",
         "declared_mutability",
         "default",
@@ -53,6 +54,8 @@ class Slot(Generic[T]):
         self.pending: T | None = None
         """Set by the CSMS, in force after the restart."""
         self.getter: Callable[[], T | None] | None = None
+        self.announced = False
+        """Every change of what the getter gives is told (`DeviceModel.touch`)."""
 
     def read(self) -> T | None:
         return self.value if self.getter is None else self.getter()
@@ -106,7 +109,7 @@ class Entry:
 
     def report(self, limit: int = MAX_REPORTED) -> ReportData:
         slots = self.attributes
-        monitored = any(slot.variable.supports_monitoring for slot in slots)
+        monitored = not slots[0].variable.constant  # whatever changes can be watched
         return ReportData(
             component=self.component,
             variable=self.variable,

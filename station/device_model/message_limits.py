@@ -46,3 +46,7 @@ class MessageLimits:
         limit = variables[self.bytes]
         if len(msgspec.json.encode(request)) > limit:
             raise RpcError(ErrorCode.FORMAT_VIOLATION, f"more than {limit} bytes")
+
+
+GET_REPORT_LIMITS = MessageLimits("GetReport")
+"""For GetReport, and for GetMonitoringReport too (N02.FR.07)."""

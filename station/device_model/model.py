@@ -162,12 +162,18 @@ class DeviceModel:
         getter: Callable[[], T | None],
         evse_id: int | None = None,
         connector_id: int | None = None,
+        *,
+        announced: bool = False,
     ) -> None:
-        """The value is computed whenever it is read; None means that there is none now."""
+        """The value is computed whenever it is read; None means that there is none now.
+
+        *announced*: whoever provides it calls `touch` at every change, so nobody need sample it.
+        """
         slot = self._places[variable, evse_id or 0, connector_id or 0]
         if slot.declared_mutability is not Mutability.READ_ONLY:
             raise ValueError(f"{slot.address} is provided, so it must be ReadOnly")
         slot.getter, slot.mutability = getter, Mutability.READ_ONLY
+        slot.announced = announced
 
     def watch(self, variable: Variable[T], handler: Callable[[int | None, T], Any]) -> None:
         """*handler(evse_id, value)* is told of every change in its turn; None means unset."""
@@ -215,6 +221,17 @@ class DeviceModel:
         if entry is None:
             return GetVariableStatus.UNKNOWN_VARIABLE  # B05.FR.05, B06.FR.07, B06.FR.15
         return entry
+
+    def find_at(self, address: Address) -> Entry | None:
+        """The variable at a place that was known before."""
+        place = (
+            address.component.lower(),
+            address.component_instance.lower(),
+            address.evse_id,
+            address.connector_id,
+        )
+        name = (address.variable.lower(), address.instance.lower())
+        return self._components.get(place, {}).get(name)
 
     def get_from_outside(
         self, component: common.Component, variable: common.Variable, attribute: str

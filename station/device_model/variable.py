@@ -62,7 +62,6 @@ class Variable(Generic[T]):
         constant: bool = False,
         measured: bool = False,
         secret: bool = False,
-        supports_monitoring: bool = False,
         description: str = "",
     ) -> None:
         self.component, self.component_instance = component, component_instance
@@ -70,7 +69,7 @@ class Variable(Generic[T]):
         self.kind, self.default, self.mutability = kind, default, mutability
         self.reboot_required, self.persistent, self.constant = reboot_required, persistent, constant
         self.measured, self.secret = measured, secret
-        self.supports_monitoring, self.description = supports_monitoring, description
+        self.description = description
 
     def at(self, evse_id: int | None, connector_id: int | None) -> Address:
         return Address(

@@ -7,6 +7,7 @@ import pytest
 from msgspec import UNSET
 
 from station.bench.virtual import VirtualStation
+from station.blocks.monitoring.rows import MONITORS as MONITOR_ROWS
 from station.device_model.entry import Entry, Slot
 from station.ocpp.messages import common
 from station.ocpp.messages.provisioning import Attribute, Mutability
@@ -110,6 +111,33 @@ def answers(action: str, payload: dict[str, Any]) -> Check:
             assert getattr(answer, "code", "") in ("NotImplemented", "NotSupported"), answer
             return False
         return answer.get("status") not in ("NotImplemented", "NotSupported")
+
+    return check
+
+
+def brings_along(kind: str) -> Check:
+    """There is such a monitor before the CSMS has set any."""
+
+    def check(station: VirtualStation) -> bool:
+        rows = station.station.store.table(MONITOR_ROWS).all()
+        return any(row.kind == kind for row in rows)
+
+    return check
+
+
+def can_watch(component: str, variable: str) -> Check:
+    """The variable takes a Delta monitor."""
+
+    def check(station: VirtualStation) -> bool:
+        monitor = {
+            "value": 1.0,
+            "type": "Delta",
+            "severity": 8,
+            "component": {"name": component},
+            "variable": {"name": variable},
+        }
+        answer = station.csms.call("SetVariableMonitoring", {"setMonitoringData": [monitor]})
+        return bool(answer["setMonitoringResult"][0]["status"] == "Accepted")
 
     return check
 
@@ -365,12 +393,12 @@ CHECKS: dict[str, Check] = {
     "AQ-2": with_sockets(lambda station: not plugs_in_unauthorised(station)),
     "AQ-3": never,  # nothing but OCPP will ever remove one
     "AQ-4": has(SMART, "Phases3to1"),
-    "AQ-5": answers("GetMonitoringReport", MONITORS),
-    "AQ-6": answers("GetMonitoringReport", MONITORS),
+    "AQ-5": brings_along("HardWiredMonitor"),
+    "AQ-6": brings_along("PreconfiguredMonitor"),
     "AQ-7": answers("UpdateFirmware", FIRMWARE),
     "AQ-8": board(lambda description: all(reader.evse for reader in description.readers)),
     "AQ-9": charges_in_mode_3,
-    "AQ-10": answers("GetMonitoringReport", MONITORS),
+    "AQ-10": can_watch("SecurityCtrlr", "BasicAuthPassword"),
     "AQ-11": triggers("SignCombinedCertificate"),
     "AQ-18": with_sockets(lambda station: any(each.has_lock for each in connectors(station))),
 }

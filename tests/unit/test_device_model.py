@@ -692,7 +692,7 @@ def test_a_report_tells_every_attribute_even_without_a_value(model: DeviceModel)
         ],
         "variableCharacteristics": {
             "dataType": "integer",
-            "supportsMonitoring": False,
+            "supportsMonitoring": True,
             "minLimit": 0,
             "maxLimit": 1000,
         },

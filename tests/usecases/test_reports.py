@@ -6,8 +6,8 @@ import pytest
 
 from station.bench.fake_csms import CallError
 from station.bench.virtual import VirtualStation
-from station.blocks.reports import GET_REPORT_LIMITS
 from station.device_model import Boolean, Mutability, Variable
+from station.device_model.message_limits import GET_REPORT_LIMITS
 
 ENABLED = Variable("TestCtrlr", "Enabled", Boolean(), default=False)
 PROBLEM = Variable(
