@@ -32,7 +32,7 @@ class Glitch(StrEnum):
     NONE = "none"
     ZERO = "zero"  # everything is 0, as while it starts
     JUMP = "jump"  # the register says 1,000,000 Wh more
-    FALL = "fall"  # … or half
+    FALL = "fall"  # … or half of what it was
     FFFF = "ffff"  # the register has all its bits set
     NAN = "nan"
     FROZEN = "frozen"  # power is told, and the register stands still
@@ -50,7 +50,8 @@ class MeterState:
     offset_wh: float = 0.0
     """What it shows is so much more than what has flowed (another meter, or it was frozen)."""
     phase_offsets_wh: list[float] = field(default_factory=lambda: list(NO_PHASES))
-    frozen_at_wh: float = 0.0
+    shown_wh: float = 0.0
+    """When the glitch began."""
 
     def has(self, glitch: Glitch, now: float) -> bool:
         return self.glitch == glitch and now < self.until
@@ -129,10 +130,10 @@ def told(reading: MeterReading, state: MeterState, now: float) -> MeterReading:
             "voltage_v": nothing,
         },
         Glitch.JUMP: {"energy_wh": reading.energy_wh + JUMP_WH},
-        Glitch.FALL: {"energy_wh": reading.energy_wh // 2},
+        Glitch.FALL: {"energy_wh": max(0, reading.energy_wh - int(state.shown_wh / 2))},
         Glitch.FFFF: {"energy_wh": 0xFFFFFFFF},
         Glitch.NAN: {"energy_wh": math.nan, "power_w": math.nan},
-        Glitch.FROZEN: {"energy_wh": int(state.frozen_at_wh)},
+        Glitch.FROZEN: {"energy_wh": int(state.shown_wh)},
     }
     return replace(reading, **lies.get(state.glitch, {}))
 

@@ -316,11 +316,10 @@ class EvseWorld:
 
     def set_glitch(self, glitch: Glitch, until: float) -> None:
         place, meter = self.place, self.place.meter
-        shown = self.told(place.at)
+        shown_wh = self.reading(place.at).energy_wh
         meter.glitch, meter.until = Glitch(glitch), until
-        if glitch is Glitch.FROZEN:
-            meter.frozen_at_wh = float(shown.energy_wh)
-        elif glitch is Glitch.REPLACE:
+        meter.shown_wh = float(shown_wh)
+        if glitch is Glitch.REPLACE:
             meter.offset_wh = -place.register_wh
             meter.phase_offsets_wh = [-each for each in place.by_phase_wh]
             meter.glitch = Glitch.NONE
