@@ -151,14 +151,16 @@ class Room:
                 break
         if left < batch:
             self.count(batch - left)
-            self._tell()
+            self._tell("transaction updates are thinned")
+        elif piece is None:
+            self._tell("nothing of it may be dropped")
         if piece is not None:
             self.look()
 
-    def _tell(self) -> None:
+    def _tell(self, consequence: str) -> None:
         if not self.state.full:
             told = f"{len(self._queue)} messages, {self._queue.total_bytes} bytes are queued"
-            log.warning("%s: transaction updates are thinned", told)
+            log.warning("%s: %s", told, consequence)
             self._states.put(replace(self.state, full=True))
             self.on_full(told)
 

@@ -88,9 +88,9 @@ class Writer:
 
     def read(self, queue: str, ids: Sequence[int]) -> list[Blob] | None:
         """Rows as they will be once everything taken is durable; None when it cannot be read."""
-        waiting = {row_id for row_id in ids if (queue, row_id) in self._pending}
+        waiting = [row_id for row_id in ids if (queue, row_id) in self._pending]
         try:
-            on_disk = [row_id for row_id in ids if row_id not in waiting]
+            on_disk = [row_id for row_id in ids if (queue, row_id) not in self._pending]
             found = dict(self._disk.read(queue, on_disk)) if on_disk else {}
         except Exception as error:  # noqa: BLE001 - the caller is told and asks again
             log.warning("the store cannot be read: %s", error)

@@ -176,6 +176,17 @@ def test_what_is_told_once_never_goes_and_queueing_goes_on_all_the_same() -> Non
     worths = {entry.worth for _, entry in queue.outbox.entries()}
     assert worths == {FULL, OWED}
     assert len(queue.outbox) == 19
+    assert len(queue.told) == 1
+
+
+def test_somebody_is_told_even_if_nothing_may_go(caplog: pytest.LogCaptureFixture) -> None:
+    queue = Queue(rows=3)
+    for _ in range(6):
+        queue.append("a", FULL)
+    assert len(queue.told) == 1
+    assert queue.told[0].startswith("4 messages, ")
+    assert "nothing of it may be dropped" in caplog.text
+    assert (len(queue.outbox), queue.outbox.dropped) == (6, 0)
 
 
 def test_the_message_in_flight_is_never_dropped() -> None:
