@@ -192,11 +192,9 @@ def test_a_meter_that_says_something_else_after_a_restart_makes_no_energy(
     """J02.FR.16: the filter has no memory of before, the transaction has"""
     station = charging(make_station)
     station.kill(power_cut=power_cut)
-    at = station.world.evses[1].place.at
-    for_s = 0.0 if glitch == "replace" else 40.0
-    station.world.evses[1].set_glitch(Glitch(glitch), at + 3.0 + for_s)
     station.reactor.at += 3.0
     station.world.survive(station.reactor.at)
+    station.world.evses[1].set_glitch(Glitch(glitch), station.reactor.at + 40.0)
     station.power_up()
     station.settle()
     station.advance(600.0)
