@@ -80,7 +80,10 @@ class Card(Struct, frozen=True):
 
 class PaymentTerminal(Protocol):
     def read(self) -> Card | None:
-        """What has happened since the last call, one thing at a time."""
+        """What has happened since the last call, one thing at a time.
+
+        A payment comes again, every few seconds, until `tell` has said NOTED or more of it.
+        """
         ...
 
     def show(self, evses: tuple[int, ...]) -> None:

@@ -18,7 +18,11 @@ class TerminalDescription(Struct, frozen=True):
 
 
 class CardPresented(Struct, frozen=True):
-    """A terminal has an amount authorised for this EVSE; its back office tells the CSMS (C03)."""
+    """A terminal has an amount authorised for this EVSE; its back office tells the CSMS (C03).
+
+    It is reported again, after a restart of either side too, until the terminal is told NOTED or
+    more: money is not to be forgotten because a process died.
+    """
 
     at: float
     terminal: str
@@ -46,6 +50,7 @@ class CardDeclined(Struct, frozen=True):
 class PaymentStage(StrEnum):
     """What has become of a payment; the last two are final."""
 
+    NOTED = "noted"  # the station remembers it, whatever happens: do not report it again
     STARTED = "started"  # a transaction runs that it pays for
     ENDED = "ended"  # settle what was delivered, give back the rest
     RELEASED = "released"  # no transaction came of it: give everything back

@@ -33,7 +33,7 @@ from hal.api import (
 )
 from hal.board import EvseUnit
 from hal.interlock import NEVER, NO_TIME, SOFT_STOP_S
-from hal.payment import PaymentNews, TerminalDescription
+from hal.payment import CardPresented, PaymentNews, TerminalDescription
 from hal.sim.place import EvseWorld
 from hal.sim.signing import SigningMeters
 from hal.sim.unit import SimUnit
@@ -91,6 +91,10 @@ class SimBoard:
         for unit in self._units.values():
             unit.keep_lock(unit.world.seen())
             self._look(unit, self._monotonic())
+        for book in self.world.terminals.values():
+            for payment in book.unnoted():
+                card = CardPresented(self._monotonic(), book.id, payment.evse, payment.reference)
+                self.emit(card)
 
     def apply(self, setpoint: EvseSetpoint) -> None:
         unit = self._units[setpoint.evse]

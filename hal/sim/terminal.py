@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from hal.payment import PaymentNews, PaymentStage
 
 AUTHORISED = "authorised"
+"""And the station has not said yet that it remembers it."""
 KEPT = 100
 """Payments in the book; beyond that the oldest goes."""
 
@@ -49,6 +50,10 @@ class TerminalBook:
         payment = Payment(f"{self.id}-{self.count}", evse)
         self.payments = [*self.payments, payment][-KEPT:]
         return payment
+
+    def unnoted(self) -> list[Payment]:
+        """What the station has not said to remember: it is reported again."""
+        return [each for each in self.payments if each.stage == AUTHORISED]
 
     def find(self, reference: str) -> Payment | None:
         return next((each for each in self.payments if each.reference == reference), None)

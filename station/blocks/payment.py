@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from hal.payment import CardDeclined, CardPresented, PaymentNews, PaymentStage
 from station.charging.evses import Evse
+from station.charging.queries import Refusal
 from station.charging.rows import Cause, GrantRow, TokenRow, TransactionRow
 from station.context import Context
 from station.events import (
@@ -28,7 +29,7 @@ from station.events import (
     TransactionStarted,
 )
 from station.ocpp.messages.availability import ConnectorStatus
-from station.ocpp.messages.common import IdTokenType
+from station.ocpp.messages.common import IdToken, IdTokenType
 from station.ocpp.messages.transactions import Reason, TriggerReason
 from station.reactor import Timer
 from station.records import Record, Table
@@ -44,8 +45,11 @@ BOOT_S = 1.0
 """After the start of the process: the EVSEs have been seen by then."""
 
 WAITING, GRANTED = "waiting", "granted"
-STARTED, ENDED, RELEASED = (stage.value for stage in PaymentStage)
-TOLD = frozenset({STARTED, ENDED, RELEASED})
+STARTED, ENDED, RELEASED = (
+    stage.value for stage in (PaymentStage.STARTED, PaymentStage.ENDED, PaymentStage.RELEASED)
+)
+NEWS = {WAITING: PaymentStage.NOTED, GRANTED: PaymentStage.NOTED}
+"""What the terminal is told of a stage that is none of its own."""
 FINAL = frozenset({ENDED, RELEASED})
 NOT_TO_BE_HAD = frozenset(
     {ConnectorStatus.UNAVAILABLE, ConnectorStatus.FAULTED, ConnectorStatus.RESERVED}
@@ -62,7 +66,7 @@ class PaymentRow(Record, frozen=True, kw_only=True):
     stage: str = WAITING
     """waiting for the CSMS, granted, or a PaymentStage that the terminal is told."""
     told: bool = False
-    """The terminal knows the stage."""
+    """The terminal knows `news`."""
     token: TokenRow | None = None
     transaction_id: str = ""
     begin_at: datetime | None = None
@@ -72,6 +76,10 @@ class PaymentRow(Record, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         return f"{self.terminal}/{self.reference}"
+
+    @property
+    def news(self) -> PaymentStage:
+        return NEWS.get(self.stage) or PaymentStage(self.stage)
 
     def __repr__(self) -> str:
         return f"PaymentRow(EVSE {self.evse_id}, {self.stage}, redacted)"
@@ -90,14 +98,18 @@ class Payments:
         self._teller = Teller(context, self._rows.get, self._on_told)
         self._timers: dict[str, Timer] = {}
         self._shown: dict[str, tuple[int, ...]] = {}
+        self._given_up: dict[int, float] = {}
+        """By EVSE: until when a start may come for a payment that is over."""
         if not self._terminals and not self._rows.all():
             return
         subscribe = context.events.subscribe
         subscribe(CardPresented, self._on_card)
         subscribe(CardDeclined, self._on_declined)
         subscribe(RemoteStartAccepted, self._on_remote_start)
+        subscribe(TransactionEnded, self._on_ended)
         for event in MAY_CHANGE_SOMETHING:
             subscribe(event, lambda _: self._look())
+        context.queries.may_start.register(self._object)
         context.reactor.call_later(BOOT_S, self._take_up, source="payment")
 
     # -- what happens
@@ -109,16 +121,19 @@ class Payments:
             evse_id=event.evse,
             at=self._context.clock.utc(),
         )
-        if self._rows.get(row.key) is not None:
-            return  # the terminal says it again
+        known = self._rows.get(row.key)
+        if known is not None:
+            if known.told:  # the terminal has forgotten
+                self._teller.tell(known)
+            return
         evse, early = self._context.evses.find(event.evse), self._early_start(event.evse)
         if early is not None:
-            self._rows.put(replace(row, stage=GRANTED, token=early.token))
-        elif evse is None or not self._is_payable(evse):
+            self._put(replace(row, stage=GRANTED, token=early.token))
+        elif evse is None or not self._is_usable(evse):
             log.warning("EVSE %d was paid for, but cannot be used: it is released", event.evse)
             self._put(replace(row, stage=RELEASED))
         else:
-            self._rows.put(row)
+            self._put(row)
             self._arm(row)
         self._look()
 
@@ -128,7 +143,10 @@ class Payments:
         if row is None:
             return
         if row.stage == WAITING:
-            self._forget(row)
+            self._disarm(row)
+            self._teller.forget(row)
+            self._rows.delete(row.key)
+            self._give_up(row.evse_id)
         elif row.stage in (GRANTED, STARTED):
             grant = self._context.transactions.grants.of(row.evse_id)
             if grant is not None and grant.token == row.token:
@@ -157,12 +175,33 @@ class Payments:
         age_s = (self._context.clock.utc() - grant.at) / timedelta(seconds=1)
         return grant if age_s < START_S else None
 
+    def _on_ended(self, event: TransactionEnded) -> None:
+        for row in self._rows.all():
+            if row.stage == STARTED and row.transaction_id == event.transaction_id:
+                self._end(row)
+        self._look()
+
     def _on_too_late(self, key: str) -> None:
         row = self._rows.get(key)
         if row is not None and row.stage == WAITING:
             log.warning("EVSE %d was paid for, and the CSMS started nothing", row.evse_id)
+            self._give_up(row.evse_id)
             self._put(replace(row, stage=RELEASED))
             self._look()
+
+    def _give_up(self, evse_id: int) -> None:
+        self._given_up[evse_id] = self._context.reactor.now() + START_S
+
+    def _object(self, evse_id: int | None, id_token: IdToken) -> Refusal | None:
+        """A start that was on its way when its payment ended would charge for nothing."""
+        if evse_id is None or id_token.type is not IdTokenType.CENTRAL:
+            return None
+        if next(self._of(evse_id, WAITING), None) is not None:
+            return None
+        until = self._given_up.pop(evse_id, 0.0)  # once: the next start has another reason
+        if self._context.reactor.now() >= until:
+            return None
+        return Refusal("InvalidIdToken", "the payment for it is over")
 
     # -- what follows
 
@@ -171,7 +210,10 @@ class Payments:
         for row in self._rows.all():
             if row.stage == WAITING:
                 self._arm(row)
-            elif row.stage in TOLD and not row.told:
+            lost = self._context.transactions.find(row.transaction_id) is None
+            if row.stage == STARTED and lost:  # its row was damaged
+                self._end(row)
+            elif not row.told:
                 self._teller.tell(row)
         self._look()
 
@@ -180,9 +222,6 @@ class Payments:
         for row in self._rows.all():
             if row.stage == GRANTED:
                 self._follow_grant(row)
-            elif row.stage == STARTED:
-                if self._context.transactions.find(row.transaction_id) is None:
-                    self._end(row)
         self._show()
 
     def _follow_grant(self, row: PaymentRow) -> None:
@@ -224,31 +263,27 @@ class Payments:
         else:
             self._rows.put(replace(row, told=True))
 
-    def _forget(self, row: PaymentRow) -> None:
-        self._disarm(row)
-        self._rows.delete(row.key)
-
     def _of(self, evse_id: int, *stages: str) -> Iterator[PaymentRow]:
         return (row for row in self._rows.all() if row.evse_id == evse_id and row.stage in stages)
 
     # -- what can be paid for
 
     def _show(self) -> None:
-        payable = [evse.id for evse in self._context.evses if self._is_payable(evse)]
+        online = self._context.csms.online
+        payable = [evse.id for evse in self._context.evses if online and self._is_usable(evse)]
         for terminal in self._terminals.values():
             mine = tuple(each for each in payable if terminal.evse in (None, each))
             if self._shown.get(terminal.id) != mine:
                 self._shown[terminal.id] = mine
                 self._context.board.show_payable(terminal.id, mine)
 
-    def _is_payable(self, evse: Evse) -> bool:
-        """Somebody could charge here, if the CSMS said so now."""
+    def _is_usable(self, evse: Evse) -> bool:
+        """Somebody could charge here, if the CSMS said so."""
         transactions = self._context.transactions
         transaction = transactions.on_evse(evse.id)
         statuses = {evse.connector_status(each.id) for each in evse.description.connectors}
         return (
-            self._context.csms.online
-            and evse.accepts_transactions
+            evse.accepts_transactions
             and not statuses <= NOT_TO_BE_HAD
             and transactions.grants.is_open_to_anyone(evse.id)
             and (transaction is None or transaction.token is None)
@@ -290,7 +325,7 @@ class Teller:
         news = PaymentNews(
             terminal=row.terminal,
             reference=row.reference,
-            stage=PaymentStage(row.stage),
+            stage=row.news,
             evse=row.evse_id,
             energy_wh=row.energy_wh,
             duration_s=row.duration_s,
@@ -298,22 +333,26 @@ class Teller:
         self._cancel(row.key)
         # Whatever becomes of the answer, silence included, it is told again.
         self._again[row.key] = self._context.reactor.call_later(
-            again_s, self._tell_again, row.key, row.stage, again_s, source="payment"
+            again_s, self._tell_again, row.key, row.news, again_s, source="payment"
         )
         answer = partial(
-            self._context.reactor.post, self._answered, row.key, row.stage, source="payment"
+            self._context.reactor.post, self._answered, row.key, row.news, source="payment"
         )
         self._context.store.after_commit(self._context.board.tell_payment, news, answer)
 
-    def _answered(self, key: str, stage: str, taken: bool) -> None:
+    def forget(self, row: PaymentRow) -> None:
+        """It is not to be told any more."""
+        self._cancel(row.key)
+
+    def _answered(self, key: str, news: PaymentStage, taken: bool) -> None:
         row = self._find(key)
-        if taken and row is not None and row.stage == stage:
+        if taken and row is not None and row.news is news:
             self._cancel(key)
             self._on_told(row)
 
-    def _tell_again(self, key: str, stage: str, waited_s: float) -> None:
+    def _tell_again(self, key: str, news: PaymentStage, waited_s: float) -> None:
         row = self._find(key)
-        if row is not None and row.stage == stage:
+        if row is not None and row.news is news:
             log.warning("terminal %s has not taken what became of a payment", row.terminal)
             self.tell(row, min(2 * waited_s, LONGEST_AGAIN_S))
 
@@ -325,7 +364,6 @@ class Teller:
 
 MAY_CHANGE_SOMETHING = (
     TransactionStarted,
-    TransactionEnded,
     EvseFreed,
     ConnectorStatusChanged,
     TokenAnswered,

@@ -38,7 +38,7 @@ class Street:
     def start(self, _: int) -> None:
         """The payment system has told the CSMS of a payment that stands."""
         for payment in self.payments:
-            if payment.stage != "authorised" or not self.station.csms.connected:
+            if payment.stage != "noted" or not self.station.csms.connected:
                 continue
             if payment.reference in self.cancelled or payment.reference in self.tokens:
                 continue
