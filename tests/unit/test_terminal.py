@@ -274,6 +274,16 @@ def test_what_the_terminal_is_told_twice_counts_once(bench: SimBench) -> None:
     assert (payment.stage, payment.energy_wh, payment.told) == ("ended", 4200, 2)
 
 
+def test_a_payment_that_is_not_noted_is_reported_again_by_the_next_process() -> None:
+    bench = SimBench()
+    first, second = pay(bench, 1), pay(bench, 2)
+    noted = PaymentNews("terminal", first.reference, PaymentStage.NOTED, 1)
+    bench.board.tell_payment(noted, lambda _: None)
+    again = SimBench(bench.description, world=bench.world)
+    cards = [change for change in again.changes if isinstance(change, CardPresented)]
+    assert [card.reference for card in cards] == [second.reference]
+
+
 def test_the_book_of_the_terminal_outlives_the_process(tmp_path: Path) -> None:
     path, description = tmp_path / "world.json", sim_board_description()
     world = World.load(path, description, 0.0, boot_id="boot")
