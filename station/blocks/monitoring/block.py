@@ -110,7 +110,8 @@ class Monitoring:
         return replace(result, id=row.id)  # N04.FR.08, N04.FR.11
 
     def _on_evse_changed(self, event: EvseChanged) -> None:
-        self._faults.look(event.now)
+        for address, text in self._faults.look(event.now):
+            self._events.notify(address, text)
 
     def _declare(self) -> None:
         variables, keeper = self._variables, self._keeper

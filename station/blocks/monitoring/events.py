@@ -13,15 +13,17 @@ from station.blocks.monitoring.rows import MonitorRow
 from station.blocks.monitoring.settings import ENABLED, OFFLINE_QUEUING_SEVERITY
 from station.clock import Alarm
 from station.context import Context
-from station.device_model import Attribute, Entry, Slot
+from station.device_model import Address, Attribute, Entry, Slot, to_component
 from station.events import (
     ClockSynchronised,
     RegistrationAccepted,
     TransactionEnded,
     TransactionStarted,
 )
+from station.ocpp.messages.common import Variable
 from station.ocpp.messages.diagnostics import (
     EventData,
+    EventNotification,
     EventTrigger,
     Monitor,
     NotifyEventRequest,
@@ -222,34 +224,44 @@ class MonitorEvents:
         queues = row.severity <= self._variables[OFFLINE_QUEUING_SEVERITY]
         if not self._context.csms.online and not queues:
             return
-        now = self._context.clock.utc()
-        entry = self._variables.find_at(row.address)
-        assert isinstance(entry, Entry)
         transaction_id = row.transaction_id if cleared else self._transaction_of(row)
-        data = EventData(
-            event_id=self._keeper.next_event_id(),
-            timestamp=now,
+        self._owe(
+            row.address,
+            text,
             trigger=trigger,
-            actual_value=text,
-            component=entry.component,
-            variable=entry.variable,
             event_notification_type=row.kind,
-            tech_code=self._mrec(row, text) or UNSET,
             cleared=True if cleared else UNSET,
             transaction_id=transaction_id or UNSET,
             variable_monitoring_id=row.id,
+        )
+
+    def notify(self, address: Address, text: str) -> None:
+        """A fault that is told of whatever is monitored; queued while offline."""
+        kind = EventNotification.HARD_WIRED_NOTIFICATION
+        self._owe(address, text, trigger=EventTrigger.ALERTING, event_notification_type=kind)
+
+    def _owe(self, address: Address, text: str, **about: Any) -> None:
+        now = self._context.clock.utc()
+        data = EventData(
+            event_id=self._keeper.next_event_id(),
+            timestamp=now,
+            actual_value=text,
+            component=to_component(address),
+            variable=Variable(name=address.variable, instance=address.instance or UNSET),
+            tech_code=self._mrec(address, text) or UNSET,
+            **about,
         )
         self._context.csms.owe(
             NotifyEventRequest(generated_at=now, seq_no=0, event_data=[data]),
             send_class=SendClass.EVENT,
         )
 
-    def _mrec(self, row: MonitorRow, text: str) -> str:
-        evse = self._context.evses.find(row.address.evse_id)
-        if not row.hard_wired or evse is None or text != "true":
+    def _mrec(self, address: Address, text: str) -> str:
+        evse = self._context.evses.find(address.evse_id)
+        if evse is None or text != "true":
             return ""
         active = sorted(fault.name for fault in evse.report.faults)
-        return mrec_of(row.address.component, row.address.variable, active)
+        return mrec_of(address.component, address.variable, active)
 
 
 def next_aligned(now: datetime, period_s: float) -> datetime:

@@ -1,4 +1,9 @@
-"""The monitors that the station brings along: hard-wired for faults, a few preconfigured ones."""
+"""What the station watches by itself.
+
+A fault that opens the contactor is told always, whatever the CSMS has set: a hard-wired
+notification. Lesser faults are hard-wired monitors, which MonitoringLevel can silence; what an
+operator likes to hear of is preconfigured, and can be replaced or cleared.
+"""
 
 from collections.abc import Sequence
 
@@ -10,9 +15,8 @@ from station.charging.faults import MEANINGS
 from station.device_model import Address, Boolean, DeviceModel, Mutability, Variable
 from station.ocpp.messages.diagnostics import Monitor
 
-HARDWARE_FAILURE = 1
-"""Severity of a fault that opens the contactor (severity 1 of SetMonitoringData)."""
 ERROR = 4
+"""Severities are those of SetMonitoringData."""
 WARNING = 6
 
 
@@ -48,12 +52,27 @@ class FaultVariables:
             for evse in evses:
                 variables.declare(variable, evse.id)
 
-    def look(self, report: EvseReport) -> None:
-        """Bring the variables of an EVSE to what its board reports; unknown before the first."""
+    def look(self, report: EvseReport) -> list[tuple[Address, str]]:
+        """Bring the variables of an EVSE to what its board reports; unknown before the first.
+
+        Returns what has changed of those that the CSMS is told of without a monitor.
+        """
         meanings = [MEANINGS[fault.name] for fault in sorted(report.faults)]
         active = {(meaning.component, meaning.variable) for meaning in meanings}
+        changed = []
         for name, variable in self._of.items():
-            self._variables.update(variable, name in active, report.evse)
+            was, now = self._variables.find(variable, report.evse) or False, name in active
+            self._variables.update(variable, now, report.evse)
+            if was != now and name in NOTIFIED:
+                changed.append((variable.at(report.evse, None), "true" if now else "false"))
+        return changed
+
+
+NOTIFIED = frozenset(
+    (meaning.component, meaning.variable)
+    for name, meaning in MEANINGS.items()
+    if FAULTS[name].severity is Severity.OPEN
+)
 
 
 def mrec_of(component: str, variable: str, active: Sequence[FaultName]) -> str:
@@ -67,19 +86,18 @@ def mrec_of(component: str, variable: str, active: Sequence[FaultName]) -> str:
 
 def brought_along(evses: Sequence[Evse]) -> list[Brought]:
     """Every hard-wired and preconfigured monitor of this station, in a fixed order."""
-    found = {
-        (meaning.component, meaning.variable): _severity(name) for name, meaning in MEANINGS.items()
-    }
+    lesser = dict.fromkeys((each.component, each.variable) for each in MEANINGS.values())
     monitors = [
         Brought(
             origin=f"fault/{component}/{variable}/{evse.id}",
             address=Address(component, variable, evse_id=evse.id),
             type=Monitor.DELTA,
             value=1.0,
-            severity=severity,
+            severity=ERROR,
             hard_wired=True,
         )
-        for (component, variable), severity in found.items()
+        for component, variable in lesser
+        if (component, variable) not in NOTIFIED
         for evse in evses
     ]
     monitors += [
@@ -97,7 +115,3 @@ def brought_along(evses: Sequence[Evse]) -> list[Brought]:
         )
     ]
     return monitors
-
-
-def _severity(name: FaultName) -> int:
-    return HARDWARE_FAILURE if FAULTS[name].severity is Severity.OPEN else ERROR

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from station.blocks.monitoring.engine import NUMERIC, PERIODIC, THRESHOLDS
@@ -116,14 +117,14 @@ class Keeper:
 
     def set(self, wanted: SetMonitoringData) -> MonitorRow:
         """A new monitor, or one in place of an old one; raises Refused."""
+        old = self._replaced(wanted)
         slot = self._slot(wanted)
         self._check_value(wanted, slot)
-        old = self._replaced(wanted, slot)
         for row in self.at(slot):
             same = (row.type, row.severity) == (wanted.type, wanted.severity)
             if same and (old is None or row.id != old.id):  # N04.FR.10
                 text = f"monitor {row.id} has this type and severity"
-                raise Refused(SetMonitoringStatus.DUPLICATE, "DuplicateRequestId", text)
+                raise Refused(SetMonitoringStatus.DUPLICATE, "InvalidValue", text)
         if old is None and len(self._rows) >= MAX_MONITORS:
             raise _rejected("OutOfMemory", f"no more than {MAX_MONITORS} monitors")
         transaction = False if wanted.transaction is not True else wanted.transaction
@@ -189,16 +190,17 @@ class Keeper:
                     "ValueOutOfRange", f"the variable has the limits {least} and {most}"
                 )
 
-    def _replaced(self, wanted: SetMonitoringData, slot: Slot[Any]) -> MonitorRow | None:
+    def _replaced(self, wanted: SetMonitoringData) -> MonitorRow | None:
         """The monitor that *wanted* names; None when it names none."""
-        if not isinstance(wanted.id, int):
+        if wanted.id is UNSET:
             return None
         old = self.find(wanted.id)
         if old is None:  # N04.FR.13
             raise _rejected("NotFound", "there is no monitor with this id")
         if old.hard_wired:  # N04.FR.18
             raise _rejected("UnsupportedRequest", "a hard-wired monitor cannot be changed")
-        if old.address.key != slot.address.key:  # N04.FR.16
+        entry = self._variables.find_entry(wanted.component, wanted.variable)
+        if not isinstance(entry, Entry) or entry.address.key != old.address.key:  # N04.FR.16
             raise _rejected("InvalidValue", "the monitor belongs to another variable")
         return old
 
