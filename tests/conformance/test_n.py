@@ -389,6 +389,7 @@ def test_TC_N_23_CS(make_tool: MakeTool, start_point: str) -> None:
     tool.ev_connected_pre_session()
     tool.expect("NotifyEvent", {"eventData.0.actualValue": "Occupied"})
     tool.csms.go_offline()
+    tool.wait(2)
     tool.sim.unplug(1)
     tool.wait(5)
     tool.sim.plug(1)
