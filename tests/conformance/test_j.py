@@ -31,6 +31,22 @@ def check_value(value: Payload, measurands: str, context: str) -> None:
     """One element per configured measurand, all taken for the same reason."""
     assert measurands_of(value) == set(measurands.split(",")), value
     assert contexts_of(value) == {context}, value
+    check_locations(value)
+
+
+def check_locations(value: Payload) -> None:
+    """Erratum 6.2.58, of every case: nothing but the state of charge is measured in the EV."""
+    for sample in value["sampledValue"]:
+        assert sample.get("location") != "EV" or sample["measurand"] == "SoC", sample
+
+
+def check_together(calls: list[Payload]) -> None:
+    """Messages of one moment have the same timestamp, whatever they are about."""
+    moments: dict[int, list[str]] = {}
+    for call in calls:
+        times = [value["timestamp"] for value in call["meterValue"]]
+        moments.setdefault(call["evseId"], []).extend(times)
+    assert len({tuple(times) for times in moments.values()}) == 1, moments
 
 
 def check_intervals(timestamps: Iterable[str], interval_s: int, *, least: int) -> None:
@@ -62,12 +78,13 @@ def taken(tool: Tool, action: str) -> list[Payload]:
 
 
 def test_TC_J_01_CS(tool: Tool) -> None:
-    """J01.FR.02, J01.FR.06, J01.FR.07, J01.FR.08, J01.FR.14"""
+    """J01.FR.02, J01.FR.03, J01.FR.06, J01.FR.07, J01.FR.08, J01.FR.14"""
     align(tool)
     tool.wait(DURATION_S)
     calls = taken(tool, "MeterValues")
-    assert {1, 2} <= {call["evseId"] for call in calls}
+    assert {0, 1, 2} == {call["evseId"] for call in calls}
     check_aligned(tool, calls, least=3)
+    check_together(calls)
 
 
 @pytest.mark.parametrize("cable", ["fixed", "socket"])
@@ -75,6 +92,7 @@ def test_TC_J_02_CS(make_tool: MakeTool, cable: str) -> None:
     """J01.FR.02, J01.FR.06, J01.FR.07, J01.FR.08, J01.FR.14, J01.FR.22"""
     tool = make_tool(cable=cable)
     tool.set("AlignedDataCtrlr", "SendDuringIdle", "false")
+    tool.set("SampledDataCtrlr", "RegisterValuesWithoutPhases", "false")
     align(tool)
     tool.energy_transfer_started()
     tool.wait(DURATION_S)
@@ -90,12 +108,16 @@ def test_TC_J_02_CS(make_tool: MakeTool, cable: str) -> None:
     calls = taken(tool, "MeterValues")
     assert 1 not in {call["evseId"] for call in calls}
     check_aligned(tool, calls, least=3)
-    phases = {
-        sample.get("phase")
-        for sample in clocked[0]["meterValue"][0]["sampledValue"]
-        if sample.get("measurand") == "Current.Import"
+    phases: dict[str, set[str | None]] = {}
+    for sample in clocked[0]["meterValue"][0]["sampledValue"]:
+        phases.setdefault(sample.get("measurand", REGISTER), set()).add(sample.get("phase"))
+    lines = {"L1", "L2", "L3"}
+    assert phases == {  # erratum 6.2.63: of each phase that is measured
+        REGISTER: {None} | lines,
+        "Current.Import": lines,
+        "Voltage": {"L1-N", "L2-N", "L3-N"},
+        "Power.Active.Import": {None} | lines,
     }
-    assert phases == {"L1", "L2", "L3"}
 
 
 def ended_values(tool: Tool) -> list[Payload]:
@@ -195,6 +217,7 @@ def test_TC_J_10_CS(tool: Tool) -> None:
     values = ended_values(tool)
     for value in values:
         assert measurands_of(value) == set(MEASURANDS.split(",")), value
+        check_locations(value)
     periodic = [value for value in values if contexts_of(value) == {"Sample.Periodic"}]
     check_intervals((value["timestamp"] for value in periodic), ENDED_S, least=5)
     others = [contexts_of(value) for value in values if value not in periodic]
