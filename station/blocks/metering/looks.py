@@ -178,6 +178,7 @@ class Looks:
         return registers, self._intervals.since(evse_id, chain, reading.counted)
 
     def _main(self, sight: Sight) -> Sight:
+        """What the main meter says, never a sum of the others (J01.FR.04)."""
         main = self._context.board.description.main_meter
         return replace(sight, phases=0 if main is None else main.phases, is_main=True)
 
