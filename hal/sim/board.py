@@ -90,6 +90,7 @@ class SimBoard:
         self._on_change = on_change
         for unit in self._units.values():
             unit.keep_lock(unit.world.seen())
+            unit.report = None  # somebody may have been here before
             self._look(unit, self._monotonic())
         for book in self.world.terminals.values():
             for payment in book.unnoted():

@@ -10,6 +10,7 @@ from hypothesis.strategies import DataObject
 from msgspec.structs import replace
 
 from hal.api import (
+    Change,
     CommandKind,
     CommandResult,
     EvseReport,
@@ -19,8 +20,8 @@ from hal.api import (
 )
 from hal.board import Step, step
 from hal.interlock import SWITCHING_TIME_S, Decision
-from hal.sim.board import sim_board_description
-from hal.sim.hardware import SimError
+from hal.sim.board import SimBoard, sim_board_description
+from hal.sim.hardware import SimError, SimHardware
 from tests.unit.hal_fakes import SimBench
 
 OPENING = (
@@ -47,6 +48,15 @@ def is_closed(bench: SimBench) -> bool:
 
 def test_every_evse_is_reported_once_at_the_start(bench: SimBench) -> None:
     assert [c.evse for c in bench.changes if isinstance(c, EvseReport)] == [1, 2]
+
+
+def test_what_somebody_did_before_the_start_is_reported_at_the_start(bench: SimBench) -> None:
+    seen: list[Change] = []
+    board = SimBoard(bench.description, bench.world, bench.time.monotonic, bench.time.call_at)
+    SimHardware(board, bench.time.monotonic).plug(1)
+    board.start(seen.append)
+    first = next(change for change in seen if isinstance(change, EvseReport) and change.evse == 1)
+    assert first.pilot is PilotState.B
 
 
 def test_contactor_opens_when_the_lease_lapses(bench: SimBench) -> None:
