@@ -125,7 +125,7 @@ class Knowledge:
         """Whether the answer to a CALL of the station certainly reached the core in time."""
         if call.answered_at is None or is_late(call):
             return False
-        return self.witness.undisturbed(call.answered_at)
+        return self.witness.undisturbed(call.at, call.answered_at)
 
 
 def _updated(held: dict[str, dict[str, Any]], payload: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -145,16 +145,15 @@ class Model:
             return False
         if self.knowledge.is_surely_listed(demand.token, demand.at, until):
             return False
-        if asked:
-            return any(not self.knowledge.arrived(call) for call in asked)
+        if any(not self.knowledge.arrived(call) for call in asked):
+            return True
         since = self.witness.up_since(demand.at)
-        if since != self.witness.up_since(until):
+        heard_at = asked[0].at if asked else until
+        if since is None or since != self.witness.up_since(heard_at):
             return True  # it was lost before the CSMS could be asked
         boots = [call for call in self.wire.calls("BootNotification") if call.status == "Accepted"]
         began = max((end for _, end in self.witness.gaps if end <= demand.at), default=0.0)
-        return since is None or not any(
-            began <= (boot.answered_at or FAR) <= demand.at for boot in boots
-        )
+        return not any(began <= (boot.answered_at or FAR) <= demand.at for boot in boots)
 
     def _is_surely_master(self, groups: set[str], begin: float, end: float) -> bool:
         """C16.FR.03: a master pass starts nothing."""

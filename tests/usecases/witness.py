@@ -186,15 +186,15 @@ class Witness:
         """Whether anybody could act all the time from *begin* to *end*."""
         return not any(start < end and begin < until for start, until in self.gaps)
 
-    def undisturbed(self, at: float) -> bool:
-        """Whether a frame that the CSMS sent at that moment has certainly reached the core."""
-        until = at + ARRIVES_S
-        troubles = any(act.kind == "trouble" and at <= act.at <= until for act in self.acts)
+    def undisturbed(self, asked_at: float, answered_at: float) -> bool:
+        """Whether the answer that the CSMS sent has certainly reached the core."""
+        until = answered_at + ARRIVES_S
+        troubles = any(act.kind == "trouble" and asked_at <= act.at <= until for act in self.acts)
         return (
             not troubles
-            and self.acted(at, until)
-            and self.up_since(at) is not None
-            and self.up_since(at) == self.up_since(until)
+            and self.acted(asked_at, until)
+            and self.up_since(asked_at) is not None
+            and self.up_since(asked_at) == self.up_since(until)
         )
 
     def falsified(self, evse: int, begin: float, end: float) -> bool:
