@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from station.records import Record, StoreHealth, Table
@@ -42,7 +43,7 @@ class OutboxState(Record, frozen=True, kw_only=True):
     """The quota was reached, and somebody was told."""
 
 
-class Quota(Record, frozen=True, kw_only=True):
+class Quota(Struct, frozen=True, kw_only=True):
     """How long the queue may become before it is thinned."""
 
     rows: int = 100_000
