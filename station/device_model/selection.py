@@ -27,17 +27,17 @@ class _Pattern:
     def __init__(self, wanted: ComponentVariable) -> None:
         component, variable = wanted.component, wanted.variable
         self._component = component.name.lower()
-        # B08.FR.24, B08.FR.25
+        # B08.FR.24, B08.FR.25, N02.FR.20, N02.FR.21
         self._instance = None if component.instance is UNSET else component.instance.lower()
-        # B08.FR.23; an EVSE that is named counts from 1
+        # B08.FR.23, N02.FR.19; an EVSE that is named counts from 1
         self._evse_id = None if component.evse is UNSET else component.evse.id or -1
         self._connector_id: int | None = None
         if component.evse is not UNSET and component.evse.connector_id is not UNSET:
-            self._connector_id = component.evse.connector_id or -1  # B08.FR.22
+            self._connector_id = component.evse.connector_id or -1  # B08.FR.22, N02.FR.18
         self._variable = self._variable_instance = None
-        if variable is not UNSET:  # B08.FR.20
+        if variable is not UNSET:  # B08.FR.20, N02.FR.16
             self._variable = variable.name.lower()
-            if variable.instance is not UNSET:  # B08.FR.21
+            if variable.instance is not UNSET:  # B08.FR.21, N02.FR.17
                 self._variable_instance = variable.instance.lower()
 
     def fits(self, entry: Entry) -> bool:

@@ -10,7 +10,8 @@ from station.bench.virtual import VirtualStation
 from station.blocks.monitoring.rows import MONITORS as MONITOR_ROWS
 from station.device_model.entry import Entry, Slot
 from station.ocpp.messages import common
-from station.ocpp.messages.provisioning import Attribute, Mutability
+from station.ocpp.messages.diagnostics import MonitoringBase, MonitoringCriterion
+from station.ocpp.messages.provisioning import Attribute, ComponentCriterion, Mutability
 from tests.conformance.conditions import evaluate
 from tests.conformance.declared import cases, features
 from tests.conformance.states import Tool
@@ -123,6 +124,22 @@ def brings_along(kind: str) -> Check:
         return any(row.kind == kind for row in rows)
 
     return check
+
+
+def lacks_a_criterion(station: VirtualStation) -> bool:
+    asked = [
+        ("GetReport", {"requestId": 1, "componentCriteria": [each]}) for each in ComponentCriterion
+    ]
+    asked += [
+        ("GetMonitoringReport", {"requestId": 1, "monitoringCriteria": [each]})
+        for each in MonitoringCriterion
+    ]
+    asked += [("SetMonitoringBase", {"monitoringBase": each}) for each in MonitoringBase]
+    answers = []
+    for action, request in asked:
+        answers.append(station.csms.call(action, request)["status"])
+        station.settle()
+    return "NotSupported" in answers
 
 
 def can_watch(component: str, variable: str) -> Check:
@@ -399,6 +416,7 @@ CHECKS: dict[str, Check] = {
     "AQ-8": board(lambda description: all(reader.evse for reader in description.readers)),
     "AQ-9": charges_in_mode_3,
     "AQ-10": can_watch("SecurityCtrlr", "BasicAuthPassword"),
+    "OUT-1": lacks_a_criterion,
     "AQ-11": triggers("SignCombinedCertificate"),
     "AQ-18": with_sockets(lambda station: any(each.has_lock for each in connectors(station))),
 }
