@@ -37,11 +37,7 @@ def long_queue(effort: Effort, directory: Path) -> list[Figure]:
     fill(directory / "queue" / DATABASE, events)
     with StationProcess(csms, directory / "queue", *options) as station:
         boot_s, boot_mb = station.boot_s, station.rss_mb()
-        station.peer.wait_for("TransactionEvent")
-        began, before_s = time.perf_counter(), station.cpu_s()
-        for _ in range(told):
-            station.peer.wait_for("TransactionEvent")
-        passed_s, used_s = time.perf_counter() - began, station.cpu_s() - before_s
+        passed_s, used_s = hear(station, told)
         mb = station.rss_mb()
     csms.close()
     return [
@@ -67,6 +63,15 @@ def long_queue(effort: Effort, directory: Path) -> list[Figure]:
             f"CPU {used_s / told * 1e6:.0f} µs each",
         ),
     ]
+
+
+def hear(station: StationProcess, events: int) -> tuple[float, float]:
+    """How long the station takes to tell so many, by the clock and of its CPU."""
+    station.peer.wait_for("TransactionEvent")
+    began, before_s = time.perf_counter(), station.cpu_s()
+    for _ in range(events):
+        station.peer.wait_for("TransactionEvent")
+    return time.perf_counter() - began, station.cpu_s() - before_s
 
 
 def full_queue(effort: Effort, directory: Path) -> list[Figure]:
