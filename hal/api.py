@@ -141,6 +141,8 @@ class MeterDescription(Struct, frozen=True):
     quantities: frozenset[Quantity] = frozenset(Quantity)
     resolution_wh: int = 1
     """The steps in which its registers count."""
+    signs: bool = False
+    """It can sign what it counts (`hal.devices.SigningMeter`)."""
 
 
 class MainMeterDescription(Struct, frozen=True):

@@ -32,6 +32,8 @@ class EvseKeys(Keys, frozen=True, kw_only=True):
     allows_ventilation: bool = False
     has_bay_sensor: bool = False
     """Simulated boards only: a real one has the sensor if it has its driver."""
+    signs: bool = False
+    """Simulated boards only: a real meter signs if its driver can."""
     contactor: Table | None = None
     pilot: Table | None = None
     proximity: Table | None = None

@@ -229,6 +229,7 @@ class _Reading:
             for number, each in enumerate(keys.connector, start=1)
         )
         plan = EvsePlan({}, ()) if simulated else self._drivers_of(name, keys)
+        meter = _meter(plan.devices.get("meter"))
         description = EvseDescription(
             id=id,
             connectors=connectors,
@@ -237,7 +238,8 @@ class _Reading:
             min_current_a=keys.min_current_a,
             nominal_voltage_v=keys.nominal_voltage_v,
             has_meter=simulated or "meter" in plan.devices,
-            meter=_meter(plan.devices.get("meter")),
+            meter=meter,
+            signs=keys.signs if simulated else meter.signs,
             has_bay_sensor=keys.has_bay_sensor if simulated else "bay" in plan.devices,
             allows_ventilation=keys.allows_ventilation,
             has_start_button=simulated,
@@ -255,6 +257,8 @@ class _Reading:
             self._fail(name, "connector", "a board on devices has one connector per EVSE")
         if keys.has_bay_sensor:
             self._fail(name, "has_bay_sensor", "on real devices, a [evse.bay] table says so")
+        if keys.signs:
+            self._fail(name, "signs", "on real devices, the driver of the meter knows it")
         devices = {}
         for kind in SINGLE:
             table = getattr(keys, kind)

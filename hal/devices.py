@@ -6,11 +6,11 @@ bus is called from its own poller, one transaction per call. What a device does
 not do, or not answer, it raises as HardwareFault.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from hal.api import Fault, MeterReading, PilotState
+from hal.api import Fault, MeterReading, PilotState, SignedReading, SignMoment
 from hal.payment import PaymentNews
 
 
@@ -55,6 +55,19 @@ class BaySensor(Protocol):
 class Meter(Protocol):
     def read(self, at: float) -> MeterReading:
         """One consistent reading, taken *at* about now."""
+        ...
+
+
+@runtime_checkable
+class SigningMeter(Meter, Protocol):
+    """A meter that can sign as well: what its driver describes has `signs`."""
+
+    def sign(self, at: float, moment: SignMoment, identification: str) -> SignedReading:
+        """A data set of the register as it is now, *at* about now; may take seconds.
+
+        The data are the meter's bytes, unchanged. An END may come a second time: answer it with
+        the same data set if the meter still has it. Raise what cannot be signed.
+        """
         ...
 
 

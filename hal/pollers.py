@@ -34,7 +34,8 @@ class Poller:
     ) -> None:
         self._name, self._period_s, self._job = name, period_s, job
         self._on_status = on_status
-        self._stop = threading.Event()
+        self._stopped = False
+        self._awake = threading.Event()
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -43,10 +44,16 @@ class Poller:
 
     def stop(self) -> None:
         """Ask the thread to end; it is not waited for, as its device may hang."""
-        self._stop.set()
+        self._stopped = True
+        self._awake.set()
+
+    def wake(self) -> None:
+        """There is something to do at once; from any thread."""
+        self._awake.set()
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        while not self._stopped:
+            self._awake.clear()
             try:
                 self._job()
             except Exception as error:  # noqa: BLE001 - a driver may raise anything; we go on
@@ -60,7 +67,7 @@ class Poller:
                     log.warning("%s answers again", self._name)
                     self._on_status("")
                 self._failures = 0
-            self._stop.wait(self._period_s * min(8, 2**self._failures))
+            self._awake.wait(self._period_s * min(8, 2**self._failures))
 
 
 class ReaderPoller:

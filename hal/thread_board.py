@@ -8,6 +8,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -29,9 +30,10 @@ from hal.api import (
     SignMoment,
 )
 from hal.board import EvseUnit, Outputs, Step
-from hal.devices import EvseDevices, Meter, PaymentTerminal, TokenReader
+from hal.devices import EvseDevices, Meter, PaymentTerminal, SigningMeter, TokenReader
 from hal.interlock import NEVER, NO_TIME, Inputs
 from hal.make_safe import OutputsFile
+from hal.meter_signing import SigningSlot
 from hal.meters import METER_PERIOD_S, MeterSlot
 from hal.payment import PaymentNews
 from hal.pollers import READER_PERIOD_S, Poller, ReaderPoller
@@ -223,12 +225,14 @@ class ThreadBoard:
         self._on_change: Callable[[Change], None] = _nobody
         self._thread = threading.Thread(target=self._run, name="board", daemon=True)
         self._pollers: list[Poller] = []
+        self._meters = self._meter_pollers()
+        self._signers = self._signing_slots()
 
     def start(self, on_change: Callable[[Change], None]) -> None:
         self._on_change = on_change
         if self._outputs is not None:
             self._outputs.write()
-        self._pollers = [*self._meter_pollers(), *self._reader_pollers()]
+        self._pollers = [*self._meters.values(), *self._reader_pollers()]
         for id, terminal in self._terminals.items():
             self._pollers.append(Poller(f"terminal {id}", TERMINAL_PERIOD_S, terminal.poll))
         self._thread.start()
@@ -254,12 +258,16 @@ class ThreadBoard:
 
     def sign(
         self,
-        evse: int,  # noqa: ARG002 - no meter signs yet
-        moment: SignMoment,  # noqa: ARG002 - no meter signs yet
-        identification: str,  # noqa: ARG002 - no meter signs yet
+        evse: int,
+        moment: SignMoment,
+        identification: str,
         on_result: Callable[[SignedReading | None], None],
     ) -> None:
-        on_result(None)
+        signer = self._signers.get(evse)
+        if signer is None:
+            on_result(None)
+        else:
+            signer.ask(moment, identification, on_result)
 
     def command(
         self,
@@ -356,13 +364,28 @@ class ThreadBoard:
         for unit in self.units.values():
             unit.fail_pulses()
 
-    def _meter_pollers(self) -> list[Poller]:
+    def _meter_pollers(self) -> dict[int, Poller]:
         meters = {unit.description.id: unit.meter for unit in self.units.values()}
-        return [
-            Poller(f"meter {evse}", METER_PERIOD_S, meter.poll)
+        return {
+            evse: Poller(f"meter {evse}", METER_PERIOD_S, partial(self._poll_meter, evse, meter))
             for evse, meter in {0: self._main_meter, **meters}.items()
             if meter is not None
-        ]
+        }
+
+    def _signing_slots(self) -> dict[int, SigningSlot]:
+        slots: dict[int, SigningSlot] = {}
+        for evse, unit in self.units.items():
+            meter = unit.devices.meter
+            if unit.description.signs and isinstance(meter, SigningMeter):
+                wake = self._meters[evse].wake
+                slots[evse] = SigningSlot(evse, meter, self._monotonic, wake)
+        return slots
+
+    def _poll_meter(self, evse: int, meter: MeterSlot) -> None:
+        signer = self._signers.get(evse)
+        if signer is not None:
+            signer.poll()
+        meter.poll()
 
     def _main_slot(self, meter: Meter | None) -> MeterSlot | None:
         described = self.description.main_meter

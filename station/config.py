@@ -104,6 +104,7 @@ class SimOptions(Struct, frozen=True, kw_only=True):
     evses: int = 1
     connectors: int = 1
     cable: Literal["fixed", "socket"] = "fixed"
+    signing: bool = True
     unplugged: bool = False
     seed: int | None = None
 

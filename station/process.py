@@ -125,7 +125,9 @@ class Process:
         if sim is not None:
             from hal.sim.board import sim_board_description
 
-            description = sim_board_description(sim.evses, sim.connectors, sim.cable)
+            description = sim_board_description(
+                sim.evses, sim.connectors, sim.cable, signs=sim.signing
+            )
             return self._simulated(description, unplugged=sim.unplugged)
         plan = read_board(self._config)
         if plan.is_simulated:

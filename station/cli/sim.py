@@ -121,6 +121,13 @@ def _add_hardware(parser: argparse.ArgumentParser) -> None:
         help="a cable of the station, or a socket with a lock (default: %(default)s)",
     )
     add(
+        "--meter",
+        choices=("signing", "plain"),
+        default="signing",
+        help="a meter that can sign, once SampledDataCtrlr.SignReadings is true (default: "
+        "%(default)s)",
+    )
+    add(
         "--unplugged",
         action="store_true",
         help="cars and cables of the last run are gone (not after a reset)",
@@ -160,6 +167,7 @@ def build_config(args: argparse.Namespace) -> StationConfig:
             evses=args.evses,
             connectors=args.connectors,
             cable=args.cable,
+            signing=args.meter == "signing",
             unplugged=args.unplugged and not _was_restarted(),
             seed=args.seed,
         ),

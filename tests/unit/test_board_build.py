@@ -81,6 +81,7 @@ def test_the_packaged_simulator_describes_two_sockets() -> None:
         connectors=(ConnectorDescription(1, "sType2", CableKind.SOCKET, has_lock=True),),
         max_current_a=32.0,
         phases=3,
+        signs=True,
         has_bay_sensor=True,
         has_start_button=True,
     )
@@ -155,6 +156,7 @@ id = "a"
         ({"evse": "volts = 230"}, "[[evse]] 1: Object contains unknown field `volts`"),
         ({"evse": "nominal_voltage_v = 12"}, "[[evse]] 1: nominal_voltage_v: Expected `float` >="),
         ({"evse": "has_bay_sensor = true"}, "[[evse]] 1: has_bay_sensor: on real devices"),
+        ({"evse": "signs = true"}, "[[evse]] 1: signs: on real devices, the driver of the meter"),
         ({"connector": "lock = true"}, "[[evse]] 1 [[evse.connector]] 1: lock: a fixed cable"),
         ({"connector": "plug = 2"}, "[[evse.connector]] 1: Object contains unknown field `plug`"),
         ({"contactor": "coil = 2"}, "[evse.contactor]: Object contains unknown field `coil`"),
