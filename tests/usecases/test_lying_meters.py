@@ -1,5 +1,6 @@
 """F25, J02.FR.16: whatever a meter says, a transaction's registers are what flowed."""
 
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from hal.sim.meter import LIMIT_WH, Glitch
 from station.bench.virtual import VirtualStation
-from tests.usecases.charges import REGISTER, by_token, cable_first, ended, token
+from tests.usecases.charges import REGISTER, by_token, cable_first, ended, moment, token
 from tests.usecases.conftest import MakeStation
 from tests.usecases.telling import is_closed, statuses
 
@@ -128,6 +129,37 @@ def test_a_meter_that_lies_for_long_is_reported_and_nobody_new_may_charge(
     station.advance(5.0)
     assert statuses(station)[-1] == "Occupied"
     assert flowed_wh(station) - 1 <= taken_wh(station) <= flowed_wh(station) + 1
+
+
+def test_a_silent_meter_is_billed_by_what_it_said_last(make_station: MakeStation) -> None:
+    """J02.FR.16: nothing is made up of the time in which it said nothing"""
+    station = charging(make_station, **{"SampledDataCtrlr.TxEndedInterval": "20"})
+    station.sim.fault(1, "meter_silent", active=True)
+    known_wh = flowed_wh(station)
+    silent_from = station.utc
+    station.advance(300.0)
+    last = ended(station, by_token)
+    assert registers([last])[-1] == int(USED_WH + known_wh)
+    *sampled, end = last["meterValue"]
+    assert end["sampledValue"][0]["context"] == "Transaction.End"
+    assert end["timestamp"] == last["timestamp"]
+    assert moment(sampled[-1]["timestamp"]) <= silent_from + timedelta(seconds=10)
+
+
+def test_a_meter_that_never_speaks_again_is_billed_by_what_was_kept(
+    make_station: MakeStation,
+) -> None:
+    """The process began anew meanwhile: only the transaction remembers, and says since when."""
+    station = charging(make_station)
+    station.sim.fault(1, "meter_silent", active=True)
+    station.restart()
+    station.advance(100.0)
+    last = ended(station, by_token)
+    *_, end = last["meterValue"]
+    assert end["sampledValue"][0]["context"] == "Transaction.End"
+    assert moment(end["timestamp"]) < moment(last["timestamp"]) - timedelta(seconds=90)
+    taken = end["sampledValue"][0]["value"] - int(USED_WH)
+    assert taken == pytest.approx(11_040 / 6, abs=60)
 
 
 def test_a_register_that_stands_still_is_reported_too(make_station: MakeStation) -> None:

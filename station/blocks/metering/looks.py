@@ -57,7 +57,8 @@ class Looks:
         self, transaction_id: str, evse_id: int, measurands: Measurands, at: datetime
     ) -> list[MeterValue]:
         """As `measure`; of a meter that says nothing any more, what its registers were."""
-        sight, context = self._sight(evse_id, Chain.ENDED, transaction_id), END
+        sight = self._sight(evse_id, Chain.ENDED, transaction_id, stale_too=True)
+        context = ReadingContext.TRANSACTION_END
         values = sampled_values(measurands, sight, context)
         if not values and sight.registers is None:
             return self.last_known(transaction_id, measurands, context)
@@ -151,12 +152,20 @@ class Looks:
 
     # -- looking
 
-    def _sight(self, evse_id: int, chain: Chain | None, transaction_id: str | None) -> Sight:
+    def _sight(
+        self,
+        evse_id: int,
+        chain: Chain | None,
+        transaction_id: str | None,
+        *,
+        stale_too: bool = False,
+    ) -> Sight:
+        """*stale_too*: registers of a meter that has been silent for long are better than none."""
         reading = self._context.board.reading(evse_id)
         is_fresh = reading is not None and self._context.reactor.now() - reading.at <= STALE_S
         registers: Registers | None = None
         moved: Registers = ()
-        if reading is not None and (is_fresh or chain is Chain.ENDED):
+        if reading is not None and (is_fresh or stale_too):
             registers, moved = self._registers(evse_id, chain, transaction_id, reading)
         sight = Sight(
             reading if is_fresh else None,
@@ -200,6 +209,3 @@ class Looks:
 
     def _dated(self, row: MeteredRow) -> datetime:
         return row.at if row.doubt is None else row.at + self._context.fixes.shift(row.doubt)
-
-
-END = ReadingContext.TRANSACTION_END
