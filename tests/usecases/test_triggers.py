@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from station.bench.virtual import VirtualStation
+from station.ocpp.messages.remote_control import MessageTrigger
 from tests.usecases.conftest import MakeStation
 from tests.usecases.telling import Event, forget
 
@@ -88,3 +89,31 @@ def test_status_is_told_for_one_connector_only(make_station: MakeStation) -> Non
     assert trigger(station, "StatusNotification", id=1) == "Rejected"
     assert trigger(station, "StatusNotification", id=1, connectorId=9) == "Rejected"
     assert station.csms.of("StatusNotification") == []
+
+
+ANSWERS = {
+    "BootNotification": "Rejected",  # F06.FR.17: the last one was accepted
+    "LogStatusNotification": "Accepted",
+    "FirmwareStatusNotification": "NotImplemented",  # no firmware is updated by OCPP yet
+    "Heartbeat": "Accepted",
+    "MeterValues": "Accepted",
+    "SignChargingStationCertificate": "Accepted",
+    "SignV2GCertificate": "NotImplemented",  # there is no ISO 15118
+    "StatusNotification": "Rejected",  # F06.FR.12: without a connector
+    "TransactionEvent": "Rejected",  # F06.FR.05: nothing runs
+    "SignCombinedCertificate": "NotImplemented",
+    "PublishFirmwareStatusNotification": "NotImplemented",
+}
+
+
+@pytest.mark.parametrize("message", list(MessageTrigger))
+def test_every_message_that_can_be_named_has_its_answer(
+    make_station: MakeStation, message: MessageTrigger
+) -> None:
+    """F06.FR.05, F06.FR.08, F06.FR.10: what is accepted is sent, and nothing else."""
+    station: VirtualStation = make_station()
+    station.variable("SecurityCtrlr", "OrganizationName", "joulepost")
+    forget(station)
+    assert trigger(station, message) == ANSWERS[message]
+    sent = {"SignChargingStationCertificate": "SignCertificate"}.get(message, message)
+    assert (station.csms.of(sent) != []) is (ANSWERS[message] == "Accepted")
