@@ -11,22 +11,32 @@ from station.charging.rows import (
     KEPT_LOCKS,
     GrantRow,
     KeptLockRow,
+    TokenRow,
     TransactionRow,
 )
 from station.clock import Clock
+from station.ocpp.messages.common import IdTokenType
 from station.ports import Store
 from station.reactor import Reactor, Timer
 
 DAY_S = 86400.0
+NOBODY = TokenRow(id_token="", type=IdTokenType.NO_AUTHORIZATION)
+"""Who is authorised where nobody needs to be (AuthCtrlr.Enabled)."""
 
 
 class Grants:
     """Keeps the rows and the timers; what an authorisation leads to is decided elsewhere."""
 
     def __init__(
-        self, reactor: Reactor, clock: Clock, store: Store, timeout_s: Callable[[], int]
+        self,
+        reactor: Reactor,
+        clock: Clock,
+        store: Store,
+        timeout_s: Callable[[], int],
+        new_id: Callable[[], str],
     ) -> None:
         self._reactor, self._clock, self._timeout_s = reactor, clock, timeout_s
+        self._new_id = new_id
         self._rows = store.table(GRANTS)
         self._kept_locks = store.table(KEPT_LOCKS)
         self._timers: dict[str, Timer] = {}
@@ -44,6 +54,28 @@ class Grants:
     def of(self, evse_id: int | None) -> GrantRow | None:
         """The authorisation of an EVSE; of None: the one that waits for a cable."""
         return next((grant for grant in self._rows.all() if grant.evse_id == evse_id), None)
+
+    def new(
+        self,
+        token: TokenRow,
+        *,
+        evse_id: int | None,
+        group_id_token: str = "",
+        evse_ids: tuple[int, ...] = (),
+        remote_start_id: int | None = None,
+    ) -> GrantRow:
+        """An authorisation as of now, kept."""
+        grant = GrantRow(
+            id=self._new_id(),
+            token=token,
+            at=self._clock.utc(),
+            group_id_token=group_id_token,
+            evse_id=evse_id,
+            remote_start_id=remote_start_id,
+            evse_ids=evse_ids,
+        )
+        self._rows.put(grant)
+        return grant
 
     def put(self, grant: GrantRow) -> None:
         self._rows.put(grant)
@@ -63,7 +95,7 @@ class Grants:
         return self._kept_locks.get(str(evse_id))
 
     def keep_lock(self, evse_id: int, row: TransactionRow, *, owner_only: bool) -> None:
-        if row.token is not None:
+        if row.token not in (None, NOBODY):
             self._kept_locks.put(
                 KeptLockRow(
                     evse_id=evse_id,

@@ -13,19 +13,14 @@ from station.charging.rows import (
     TRANSACTIONS,
     GrantRow,
     IdleRow,
-    TokenRow,
     TransactionRow,
 )
 from station.charging.steps import Change, take_step
 from station.charging.transaction import Facts
 from station.clock import Clock
 from station.events import EventBus, TransactionEnded
-from station.ocpp.messages.common import IdTokenType
 from station.ocpp.messages.transactions import ChargingState, Reason, TransactionEvent
 from station.ports import Store
-
-NOBODY = TokenRow(id_token="", type=IdTokenType.NO_AUTHORIZATION)
-"""Whom a transaction names that needed nobody's authorisation (AuthCtrlr.Enabled)."""
 
 
 class Ledger:
@@ -73,11 +68,7 @@ class Ledger:
         row = TransactionRow(id=self._new_id(), started_at=self._clock.utc(), evse_owed=True)
         if evse is not None:
             row = replace(row, evse_id=evse.id, connector_id=evse.report.connector)
-        if grant is not None:
-            return with_token(row, grant)
-        if self._policy.authorization_needed():
-            return row
-        return replace(row, token=NOBODY, token_owed=NOBODY)
+        return row if grant is None else with_token(row, grant)
 
     def emit(self, row: TransactionRow, change: Change, now: Facts) -> None:
         """Commit the step and tell block E."""
@@ -111,13 +102,9 @@ class Ledger:
         row = self.on_evse(evse.id)
         withheld = row is not None and row.state == ChargingState.SUSPENDED_EVSE
         signed = evse.id in self._signed
-        return evse.facts(authorized=self.is_authorized(evse), signed=signed, withheld=withheld)
-
-    def is_authorized(self, evse: Evse) -> bool:
-        """Somebody is, or nobody needs to be: then whoever connects is (C01.FR.01)."""
-        if self._grants.of(evse.id) is not None:
-            return True
-        return evse.is_connected and not self._policy.authorization_needed()
+        return evse.facts(
+            authorized=self._grants.of(evse.id) is not None, signed=signed, withheld=withheld
+        )
 
     def facts_of(self, row: TransactionRow) -> Facts:
         if row.evse_id is None:

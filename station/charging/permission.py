@@ -20,7 +20,7 @@ class Permission:
     def derive(self, evse: Evse, *, stepping: bool = False) -> None:
         """Tell the EVSE; *stepping*: the step that follows may yet decide to keep the cable."""
         row = self._ledger.on_evse(evse.id)
-        allowed = self._ledger.is_authorized(evse)  # C01.FR.01, C06.FR.01
+        allowed = self._grants.of(evse.id) is not None  # C01.FR.01, C06.FR.01
         reaching = (
             row is None
             and self._policy.may_begin()

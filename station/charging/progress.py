@@ -94,13 +94,12 @@ class Progress:
     # -- the steps
 
     def _evaluate_idle(self, evse: Evse, before: Facts, now: Facts, cause: Cause | None) -> None:
-        if not self._policy.may_begin():  # B02.FR.03, B03.FR.01
+        # B02.FR.03, B03.FR.01; what comes while nothing may begin stays news until it may
+        if not (self._policy.may_begin() and evse.accepts_transactions):
             self._ledger.note_idle(evse, still(before, now))
             return
         self._ledger.note_idle(evse, now)
         points = self._policy.start_points()
-        if not evse.accepts_transactions:
-            return
         if starts(before, now, points):
             self._start(evse, now, before, cause)
         elif TxPoint.DATA_SIGNED in points and now.connected and now.authorized and not now.signed:
@@ -162,10 +161,7 @@ class Progress:
         self.pending.forget(row)
         # E08.FR.04
         self._ledger.emit_end(row, Change(TransactionEvent.ENDED, trigger, reason=reason), now)
-        # Where nobody needs authorisation, the next one must not begin by that alone.
-        self._ledger.note_idle(
-            evse, replace(now, authorized=self._ledger.is_authorized(evse), signed=False)
-        )
+        self._ledger.note_idle(evse, replace(now, signed=False))
         if reason is Reason.DE_AUTHORIZED and row.token is not None:
             self.keep_lock(evse, row, owner_only=True)  # C15.FR.05, E05.FR.11
         self._permission.derive(evse)

@@ -67,8 +67,8 @@ class Transactions:
         signs: LifeSigns,
         interrupted: Cause,
     ) -> None:
-        self._reactor, self._clock, self._evses, self._new_id = reactor, clock, evses, new_id
-        self.grants = grants = Grants(reactor, clock, store, policy.connection_timeout_s)
+        self._reactor, self._evses = reactor, evses
+        self.grants = grants = Grants(reactor, clock, store, policy.connection_timeout_s, new_id)
         self._ledger = ledger = Ledger(
             clock=clock,
             store=store,
@@ -181,16 +181,13 @@ class Transactions:
         remote_start_id: int | None = None,
     ) -> None:
         """Authorise *token* for an EVSE; None lets it float until a cable decides."""
-        grant = GrantRow(
-            id=self._new_id(),
-            token=token,
-            at=self._clock.utc(),
-            group_id_token=group_id_token,
+        grant = self.grants.new(
+            token,
             evse_id=evse_id,
-            remote_start_id=remote_start_id,
+            group_id_token=group_id_token,
             evse_ids=evse_ids,
+            remote_start_id=remote_start_id,
         )
-        self.grants.put(grant)
         if evse_id is None or not self._evses.get(evse_id).is_connected:
             self.grants.arm(grant)
         if evse_id is None:
@@ -222,7 +219,7 @@ class Transactions:
         for evse in self._evses:
             if evse.seen:
                 source = f"evse:{evse.id}"
-                self._reactor.post(self._progress.evaluate, evse, None, source=source)
+                self._reactor.post(self.visits.evse_changed, evse, source=source)
 
     # -- what the next event tells
 

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from station.charging.endings import Endings
 from station.charging.evses import Evse, Evses
 from station.charging.floating import Floating
-from station.charging.grants import Grants
+from station.charging.grants import NOBODY, Grants
 from station.charging.ledger import Ledger
 from station.charging.policy import Policy
 from station.charging.progress import Progress
@@ -55,6 +55,7 @@ class Visits:
         if connected and not was.connected:
             self._floating.bind(evse)
             self._grants.disarm(self._grants.of(evse.id))
+            self._admit(evse)
         row = self._ledger.on_evse(evse.id)
         if cause is not None and cause.forced and row is not None and row.stop is None:
             self._progress.end(evse, row, cause)
@@ -80,11 +81,24 @@ class Visits:
         elif row is not None:
             self._progress.end(evse, row, self._resumption.interrupted)
 
+    def _admit(self, evse: Evse) -> None:
+        """Where nobody needs authorisation, whoever plugs in has it (AuthCtrlr.Enabled)."""
+        begins = self._ledger.on_evse(evse.id) is None
+        waits = begins and not self._policy.may_begin()
+        if (
+            not self._policy.authorization_needed()
+            and self._grants.is_open_to_anyone(evse.id)
+            and not waits
+        ):
+            self._grants.new(NOBODY, evse_id=evse.id)
+
     def _lost_ev(self, evse: Evse) -> bool:
         """E09, E10: the EV end is out; True when the transaction has been dealt with."""
         grant, row = self._grants.of(evse.id), self._ledger.on_evse(evse.id)
         if grant is None or row is None:
-            if grant is not None:
+            if grant is not None and grant.token == NOBODY:
+                self._grants.drop(grant)
+            elif grant is not None:
                 self._grants.arm(self._grants.count_from_now(grant))
             return False
         stops = self._policy.stop_on_ev_side_disconnect()

@@ -134,17 +134,20 @@ def test_charging_profile_is_ignored_without_smart_charging(
 
 @pytest.mark.parametrize("start_point", ["Authorized", "PowerPathClosed"])
 @pytest.mark.parametrize(
-    ("stop_point", "last"),
+    ("stop_point", "car_in_the_bay", "last"),
     [
-        ("EVConnected", "Ended EVConnectTimeout - Timeout"),
-        ("ParkingBayOccupancy", "Updated EVConnectTimeout -"),
+        ("EVConnected", True, "Ended EVConnectTimeout - Timeout"),
+        ("ParkingBayOccupancy", True, "Updated EVConnectTimeout -"),
+        ("ParkingBayOccupancy", False, "Ended EVConnectTimeout - Timeout"),
     ],
 )
 def test_remote_start_without_a_cable_ends_in_time(
-    make_station: MakeStation, start_point: str, stop_point: str, last: str
+    make_station: MakeStation, start_point: str, stop_point: str, car_in_the_bay: bool, last: str
 ) -> None:
-    """F02.FR.07, F02.FR.08"""
+    """F02.FR.07, F02.FR.08: an empty bay is left by nobody"""
     station = make_station(start_point, stop_point)
+    station.sim.bay(1, occupied=car_in_the_bay)
+    station.advance(1.0)
     assert start(station) == "Accepted"
     station.advance(29.0)
     assert told(station) == (["Started RemoteStart Idle"] if start_point == "Authorized" else [])

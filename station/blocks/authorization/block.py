@@ -21,7 +21,6 @@ from station.blocks.authorization.master_pass import MasterPass, Mode
 from station.blocks.authorization.settings import AUTHORIZE_REMOTE_START, declare, read_rules
 from station.blocks.authorization.starts import Starts
 from station.blocks.authorization.tokens import Shown, to_token
-from station.charging.policy import AUTH_ENABLED
 from station.charging.queries import KnownToken
 from station.charging.rows import Cause, TokenRow
 from station.context import Context
@@ -204,9 +203,7 @@ class Authorization:
         cause = Cause(trigger=TriggerReason.STOP_AUTHORIZED, reason=Reason.LOCAL)
         if row is not None and row.stop is not None:
             return  # it is ending already
-        if row is not None and not self._context.variables[AUTH_ENABLED]:
-            transactions.end(row, cause)
-        elif grant is not None:
+        if grant is not None:
             transactions.stop(grant, cause)
 
     # -- asking the CSMS

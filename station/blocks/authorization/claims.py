@@ -3,7 +3,6 @@
 from msgspec import Struct
 
 from station.blocks.authorization.decision import group_of
-from station.charging.policy import AUTH_ENABLED
 from station.charging.rows import Cause, GrantRow, KeptLockRow, TokenRow
 from station.context import Context
 from station.ocpp.messages.transactions import Reason, TriggerReason
@@ -67,10 +66,7 @@ class Claims:
             return
         # E07.FR.02, E07.FR.05, C16.FR.07
         cause = Cause(trigger=TriggerReason.STOP_AUTHORIZED, reason=reason, token=token)
-        if row is not None and not self._context.variables[AUTH_ENABLED]:
-            transactions.end(row, cause)  # to withdraw what nobody needs would end nothing
-        else:
-            transactions.stop(grant, cause)
+        transactions.stop(grant, cause)
 
     def _of_grant(self, grant: GrantRow) -> Claim:
         row = None if grant.evse_id is None else self._context.transactions.on_evse(grant.evse_id)
