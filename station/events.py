@@ -191,13 +191,6 @@ class SignatureWanted(Struct, frozen=True):
     evse_id: int
 
 
-class SignatureMissing(Struct, frozen=True):
-    """A meter that can sign did not; what it was for is told without a signature."""
-
-    evse_id: int
-    transaction_id: str
-
-
 class EventBus:
     """Typed publish and subscribe within the core."""
 

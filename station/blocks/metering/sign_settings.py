@@ -37,6 +37,15 @@ PUBLIC_KEY = Variable(
     measured=True,
 )
 """Base64, as in a signed value; empty until the meter has signed something."""
+PROBLEM = Variable(
+    "FiscalMetering",
+    "Problem",
+    Boolean(),
+    default=False,
+    mutability=Mutability.READ_ONLY,
+    measured=True,
+)
+"""The meter did not sign when it was asked last."""
 
 
 def declare(variables: DeviceModel, evses: list[EvseDescription]) -> None:
@@ -46,3 +55,4 @@ def declare(variables: DeviceModel, evses: list[EvseDescription]) -> None:
     variables.declare(KEY_MODE)
     for evse in evses:
         variables.declare(PUBLIC_KEY, evse.id)
+        variables.declare(PROBLEM, evse.id)

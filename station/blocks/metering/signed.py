@@ -20,7 +20,7 @@ from hal.api import SIGNING_S, SignedReading, SignMoment
 from station.blocks.metering.sample_signatures import SampleSignatures, fitting
 from station.blocks.metering.sessions import SessionRow, Sessions
 from station.blocks.metering.sign_choice import SignChoice
-from station.blocks.metering.sign_settings import PUBLIC_KEY, declare
+from station.blocks.metering.sign_settings import PROBLEM, PUBLIC_KEY, declare
 from station.blocks.metering.signatures import (
     Place,
     filled,
@@ -31,7 +31,7 @@ from station.blocks.metering.signatures import (
 from station.blocks.metering.signing_queue import SOURCE, SigningQueue
 from station.charging.rows import TransactionRow
 from station.context import Context
-from station.events import SignatureMissing, TransactionEnded, TransactionStarted
+from station.events import TransactionEnded, TransactionStarted
 from station.ocpp.messages.common import MeterValue, ReadingContext
 from station.ocpp.messages.metering import MeterValuesRequest
 from station.ocpp.messages.transactions import TransactionEvent, TransactionEventRequest
@@ -149,7 +149,7 @@ class SignedValues:
             if signed is None:
                 self._miss("no transaction", evse_id, places[0])
             else:
-                self._learn_key(signed)
+                self._learn(signed)
                 tell = choice.tell_outside(signed)
                 for place in places:
                     values = filled(values, place, choice.outside, signed, tell)
@@ -227,7 +227,7 @@ class SignedValues:
         if signed is None:
             self._miss(id, evse_id, place)
         else:
-            self._learn_key(signed)
+            self._learn(signed)
             for wait in asked.waits:
                 wait.request = self._filled(id, wait.request, place, signed)
             if name in asked.samples and self._context.transactions.find(id) is not None:
@@ -245,12 +245,12 @@ class SignedValues:
 
     def _miss(self, id: str, evse_id: int, place: Place) -> None:
         log.warning("EVSE %d: its meter did not sign (%s, %s)", evse_id, place.context, id)
-        self._context.events.publish(SignatureMissing(evse_id, id))
+        self._context.variables.update(PROBLEM, True, evse_id)
 
-    def _learn_key(self, signed: SignedReading) -> None:
-        key, variables = to_base64(signed.public_key), self._context.variables
-        if variables.find(PUBLIC_KEY, signed.evse) != key:
-            variables.update(PUBLIC_KEY, key, signed.evse)
+    def _learn(self, signed: SignedReading) -> None:
+        """The meter has signed: it works, and its key is known."""
+        self._context.variables.update(PROBLEM, False, signed.evse)
+        self._context.variables.update(PUBLIC_KEY, to_base64(signed.public_key), signed.evse)
 
     # -- events that are held
 
