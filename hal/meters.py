@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 METER_PERIOD_S = 1.0
 METER_SILENT_S = 5.0
 TELL_AGAIN_S = 60.0
-"""A meter that goes on saying what cannot be is in the log once a minute."""
+"""A meter that goes on saying what cannot be is in the log once a minute, for each reason."""
 
 
 class MeterSlot:
@@ -39,7 +39,7 @@ class MeterSlot:
         self.rejected: Counter[Doubt] = Counter()
         """Readings that were not believed since the process began, by the reason."""
         self._answered_at = monotonic()
-        self._told_at = float("-inf")
+        self._told_at: dict[Doubt, float] = {}
         self._current: tuple[float, float | None] = (float("-inf"), None)
 
     def poll(self) -> None:
@@ -68,8 +68,8 @@ class MeterSlot:
         if verdict.doubt is None:
             return
         self.rejected[verdict.doubt] += 1
-        if raw.at - self._told_at >= TELL_AGAIN_S:
-            self._told_at = raw.at
+        if raw.at - self._told_at.get(verdict.doubt, float("-inf")) >= TELL_AGAIN_S:
+            self._told_at[verdict.doubt] = raw.at
             good = None if self.reading is None else self.reading.energy_wh
             log.warning(
                 "%s says %r Wh after %s Wh: %s; not believed (so far: %d)",
