@@ -20,6 +20,7 @@ from station.blocks.connection import Connection
 from station.blocks.customer_information import CustomerInformation
 from station.blocks.driver_answers import DriverAnswers
 from station.blocks.heartbeat import Heartbeat
+from station.blocks.inventory import Inventory
 from station.blocks.local_list import LocalList
 from station.blocks.logs import Logs
 from station.blocks.metering import Metering
@@ -260,6 +261,7 @@ class Station:
         self.security_events = SecurityEvents(context)
         self.boot = Boot(context, self.boot_reason)
         self.connector_statuses = ConnectorStatuses(context)
+        self.inventory = Inventory(context, lambda: self.contained.count)
         self.change_availability = ChangeAvailability(context)
         self.heartbeat = Heartbeat(context)
         self.transaction_events = TransactionEvents(context)

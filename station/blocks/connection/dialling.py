@@ -209,7 +209,7 @@ class Connection:
         elif isinstance(fact, LinkDown):
             self._on_down(fact)
         else:
-            self._pings.begin()
+            self._pings.pong()
 
     def _on_up(self, fact: LinkUp) -> None:
         row, target = self._row, self._target

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from station.context import Context
-from station.device_model import Integer, Variable
+from station.device_model import Decimal, Integer, Mutability, Variable
 from station.reactor import Timer
 
 PING_INTERVAL = Variable(
@@ -14,6 +14,14 @@ PONG_TIMEOUT = Variable(
     "OCPPCommCtrlr", "WebSocketPongTimeout", Integer(unit="s", min=1, max=600), default=10
 )
 """A vendor's: how long a pong may take; a satellite needs longer than a cable."""
+ROUND_TRIP = Variable(
+    "OCPPCommCtrlr",
+    "RoundTripTime",
+    Decimal(unit="s", min=0.0),
+    mutability=Mutability.READ_ONLY,
+    measured=True,
+    description="from the last ping that was answered to its pong; empty before the first",
+)
 
 
 class Pings:
@@ -26,8 +34,12 @@ class Pings:
         self._timer: Timer | None = None
         self._running = False
         self._heard_at = float("-inf")
+        self._pinged_at: float | None = None
+        self._round_trip_s: float | None = None
         context.variables.declare(PING_INTERVAL)
         context.variables.declare(PONG_TIMEOUT)
+        context.variables.declare(ROUND_TRIP)
+        context.variables.provide(ROUND_TRIP, lambda: self._round_trip_s, announced=True)
         context.variables.watch(PING_INTERVAL, self._on_interval)
 
     def begin(self) -> None:
@@ -40,9 +52,17 @@ class Pings:
 
     def end(self) -> None:
         self._running = False
+        self._pinged_at = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def pong(self) -> None:
+        """The answer to a ping came."""
+        if self._pinged_at is not None:
+            self._round_trip_s = round(self._context.reactor.now() - self._pinged_at, 3)
+            self._context.variables.touch(ROUND_TRIP)
+        self.begin()
 
     def heard(self) -> None:
         """A message came."""
@@ -53,6 +73,7 @@ class Pings:
             self.begin()
 
     def _ping(self) -> None:
+        self._pinged_at = self._context.reactor.now()
         self._send()
         self._arm(self._context.variables[PONG_TIMEOUT], self._no_pong)
 
