@@ -20,6 +20,8 @@ from station.ports import Store
 from station.reactor import Reactor, Timer
 
 DAY_S = 86400.0
+NEVER_SHOWN = frozenset({IdTokenType.CENTRAL, IdTokenType.NO_AUTHORIZATION})
+"""Nobody can show such a token to get a cable back: none is kept for it."""
 NOBODY = TokenRow(id_token="", type=IdTokenType.NO_AUTHORIZATION)
 """Who is authorised where nobody needs to be (AuthCtrlr.Enabled)."""
 
@@ -95,7 +97,7 @@ class Grants:
         return self._kept_locks.get(str(evse_id))
 
     def keep_lock(self, evse_id: int, row: TransactionRow, *, owner_only: bool) -> None:
-        if row.token not in (None, NOBODY):
+        if row.token is not None and row.token.type not in NEVER_SHOWN:
             self._kept_locks.put(
                 KeptLockRow(
                     evse_id=evse_id,
