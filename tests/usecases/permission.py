@@ -17,6 +17,8 @@ OPENS_WITHIN_S = 6.5
 """The offer ends at once; an EV that goes on drawing is cut off after 6 s (IEC 61851-1)."""
 ASKED_WITHIN_S = 90.0
 """For so long after a token was shown an answer about it may still have an effect."""
+ANSWERED_WITHIN_S = 5.5
+"""The MessageTimeout of these stations, and a little."""
 OVERSHOOT_WH = 60
 """22 kW for a second of looking and the 6 s until the contactor is open."""
 DEAUTHORISES = frozenset({"StopAuthorized", "RemoteStop", "Deauthorized", "EVConnectTimeout"})
@@ -30,6 +32,8 @@ class Accepted(NamedTuple):
     evse: int | None
     """None: wherever a cable will be."""
     why: str
+    last: float
+    """It may have come so late."""
 
 
 class Revoked(NamedTuple):
@@ -91,7 +95,7 @@ class Model:
     def _note_buttons(self) -> None:
         for act in self.witness.acts:
             if act.kind == "start":
-                self.accepted.append(Accepted(act.at, act.evse, "start button"))
+                self.accepted.append(Accepted(act.at, act.evse, "start button", act.at))
             elif act.kind == "stop" and act.evse is not None:
                 self._revoke(act.evse, act.at, "stop button")
 
@@ -103,7 +107,7 @@ class Model:
             end = (call.answered_at or call.at) + ARRIVES_S
             asks = self.settings.could_be("AuthCtrlr.AuthorizeRemoteStart", call.at, end)
             if "false" in asks:
-                self.accepted.append(Accepted(call.at, evse, "RequestStartTransaction"))
+                self.accepted.append(Accepted(call.at, evse, "RequestStartTransaction", end))
             if "true" in asks:
                 self._demands.append(Demand(call.at, token, evse))
 
@@ -121,9 +125,14 @@ class Model:
                 info = call.answer["idTokenInfo"]
                 if not self._is_surely_master({group_of(info)}, demand.at, until):
                     for evse in _allowed(demand.evse, info):
-                        self.accepted.append(Accepted(call.answered_at, evse, "Authorize"))
+                        self.accepted.append(
+                            Accepted(
+                                call.answered_at, evse, "Authorize", call.answered_at + ARRIVES_S
+                            )
+                        )
         if self._may_be_known(demand, until) or self._may_be_unknown(demand, until, asked):
-            self.accepted.append(Accepted(demand.at, demand.evse, "not asked about"))
+            until = max([demand.at, *(call.at + ANSWERED_WITHIN_S for call in asked)])
+            self.accepted.append(Accepted(demand.at, demand.evse, "by itself", until))
 
     def _may_be_known(self, demand: Demand, until: float) -> bool:
         """Whether the station may have taken its own word for it (C10 to C14)."""
@@ -226,7 +235,7 @@ class Model:
                 continue
             if verdict == "Accepted":
                 if any(self._may_go_on(before) for before in refused[name]):
-                    self.accepted.append(Accepted(at, evse, "accepted after all"))
+                    self.accepted.append(Accepted(at, evse, "accepted after all", at + ARRIVES_S))
                 continue
             refused[name].append(at)
             carried = call.payload.get("idToken", {}).get("idToken")
@@ -278,8 +287,8 @@ class Model:
     def _outlives(self, accepted: Accepted, revoked: Revoked, evse: int) -> bool:
         """Whether it is no older than what was revoked; one without an EVSE may have waited."""
         if accepted.evse is None:
-            return accepted.at >= revoked.at - self._longest_wait_s
-        return accepted.evse == evse and accepted.at >= revoked.at
+            return accepted.last >= revoked.at - self._longest_wait_s
+        return accepted.evse == evse and accepted.last >= revoked.at
 
     @property
     def _longest_wait_s(self) -> float:

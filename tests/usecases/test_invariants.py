@@ -1,6 +1,7 @@
 """Random lives of a station, held to the invariants; JOULEPOST_CAMPAIGN=5000 lives as many."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -163,6 +164,30 @@ def test_a_kept_cable_that_is_gone_is_kept_for_nobody() -> None:
     station.sim.token(GUEST, evse=1)
     station.advance(5)
     assert station.world.evses[1].place.closed
+
+
+def by_button(station: VirtualStation) -> None:
+    station.sim.button(1, "start")
+
+
+def by_csms(station: VirtualStation) -> None:
+    request = {"idToken": {"idToken": "APP-1", "type": "Central"}, "remoteStartId": 1, "evseId": 1}
+    assert station.csms.call("RequestStartTransaction", request)["status"] == "Accepted"
+
+
+@pytest.mark.parametrize("begin", [by_button, by_csms])
+def test_no_cable_is_kept_for_somebody_who_has_nothing_to_show(
+    begin: Callable[[VirtualStation], None],
+) -> None:
+    """E05.FR.11, C15.FR.05: the owner could never come back for it."""
+    station = station_with("PowerPathClosed", "EVConnected,Authorized", cable="socket")
+    station.sim.plug(1)
+    station.advance(2)
+    begin(station)
+    station.advance(10)
+    assert station.world.evses[1].place.locked
+    refuse(station)
+    assert not station.world.evses[1].place.locked
 
 
 SET_TIMEOUT = """[2,"mine","SetVariables",{"setVariableData":[{"component":{"name":"TxCtrlr"},
