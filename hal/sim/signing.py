@@ -44,6 +44,8 @@ class MeterMemory:
     """… and outside of transactions (F)."""
     in_transaction: bool = False
     """BEGIN was told, and no END since."""
+    end_asked: bool = False
+    """END was asked since, whether or not the meter heard it."""
     last_end: str = ""
     last_end_wh: int = 0
     last_identification: str = ""
@@ -203,12 +205,16 @@ class SigningMeters:
             on_result(None)
             return
         now, memory = self._monotonic(), place.signing
+        begins_early = memory.in_transaction and not memory.end_asked
+        memory.end_asked = moment is SignMoment.END or (
+            memory.end_asked and moment is not SignMoment.BEGIN
+        )
         if FaultName.METER_SILENT in place.injected:  # it does not even hear us
             self._later(now + SIGNING_S, on_result, None)
         elif memory.mood == SigningMood.REFUSES:
             self._later(now + LATENCY_S, on_result, None)
         else:
-            if moment is SignMoment.BEGIN and memory.in_transaction:
+            if moment is SignMoment.BEGIN and begins_early:
                 self.misuses.append(f"EVSE {evse} at {now:.3f} s: BEGIN before END")
             reading = self._world.evses[evse].reading(now)
             signed = meter.sign(memory, reading, moment, identification, self._utc())

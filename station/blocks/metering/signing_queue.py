@@ -30,6 +30,11 @@ class Request(Struct, eq=False):
     asked_at: float
     listeners: list[Listener] = field(default_factory=list)
 
+    def is_as_good_as(self, other: "Request") -> bool:
+        """One reading serves both: of the same moment, in the course of a transaction."""
+        updates = {self.moment, other.moment} == {SignMoment.UPDATE}
+        return updates and self.asked_at == other.asked_at
+
 
 class SigningQueue:
     """Requests wait in memory: after a restart nobody waits."""
@@ -52,13 +57,18 @@ class SigningQueue:
 
     def _enqueue(self, evse_id: int, request: Request) -> None:
         waiting = self._waiting.setdefault(evse_id, deque())
-        last = waiting[-1] if waiting else None
-        update = SignMoment.UPDATE
-        if last is not None and last.moment is update and request.moment is update:
-            last.listeners += request.listeners  # one reading serves them all
+        last = self._last(evse_id)
+        if last is not None and last.is_as_good_as(request):
+            last.listeners += request.listeners
         else:
             waiting.append(request)
         self._next(evse_id)
+
+    def _last(self, evse_id: int) -> Request | None:
+        waiting, asked = self._waiting[evse_id], self._asked.get(evse_id)
+        if waiting:
+            return waiting[-1]
+        return None if asked is None else asked[0]
 
     def _next(self, evse_id: int) -> None:
         waiting = self._waiting.get(evse_id)
