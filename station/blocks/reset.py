@@ -11,12 +11,13 @@ from typing import Any
 
 from msgspec import UNSET
 
+from station.charging.queries import Refusal
 from station.charging.rows import Cause
 from station.context import Context
 from station.device_model import Boolean, Integer, Mutability, Variable
 from station.events import ConnectorStatusChanged, EvseFreed, TransactionEnded
 from station.ocpp.messages.availability import ConnectorStatus
-from station.ocpp.messages.common import StatusInfo
+from station.ocpp.messages.common import IdToken, StatusInfo
 from station.ocpp.messages.provisioning import (
     BootReason,
     Reset,
@@ -82,6 +83,7 @@ class Resets:
             context.variables.declare(ALLOW_RESET_EVSE, evse.id)  # B11.FR.10
         context.csms.answer(ResetRequest, self.reset)
         context.queries.inoperative.register(self._keeps_out)
+        context.queries.may_start.register(self._objection)
         context.events.subscribe(TransactionEnded, lambda _: self._check())
         context.events.subscribe(EvseFreed, lambda _: self._check())
         context.events.subscribe(ConnectorStatusChanged, self._on_status)
@@ -121,19 +123,34 @@ class Resets:
         self._context.reactor.post(self._end_transactions, evse_id, source="reset")
 
     def _end_transactions(self, evse_id: int) -> None:
-        cause = Cause(trigger=TriggerReason.RESET_COMMAND, reason=Reason.IMMEDIATE_RESET)
-        for row in self._context.transactions.all():
-            if evse_id in (0, row.evse_id):
-                self._context.transactions.end(row, cause)  # B12.FR.04, B12.FR.08
         self._rows.put(ResetRow(evse_id=evse_id))
+        self._end_what_runs(evse_id)
         self._context.refresh()
         self._check()
+
+    def _end_what_runs(self, evse_id: int) -> None:
+        """End everything that does not end already.
+
+        Authorisations that wait for a cable too: else a driver who may yet plug in would hold up
+        a reset that cannot wait.
+        """
+        cause = Cause(trigger=TriggerReason.RESET_COMMAND, reason=Reason.IMMEDIATE_RESET)
+        transactions = self._context.transactions
+        for row in transactions.all():
+            if evse_id in (0, row.evse_id) and row.stop is None:
+                transactions.end(row, cause)  # B12.FR.04, B12.FR.08
+        charged = [row.evse_id for row in transactions.all()]
+        for grant in transactions.grants.all():
+            if evse_id in (0, grant.evse_id) and grant.evse_id not in charged:
+                transactions.stop(grant, cause)
 
     def _check(self) -> None:
         for row in self._rows.all():
             busy = self._context.queries.busy.ask(row.evse_id or None)
             if busy is None and not self._in_use(row.evse_id):  # B12.FR.03, B12.FR.07
                 self._carry_out(row)
+            elif not row.scheduled:  # somebody has plugged in meanwhile
+                self._context.reactor.post(self._end_what_runs, row.evse_id, source="reset")
 
     def _carry_out(self, row: ResetRow) -> None:
         if row.evse_id:
@@ -195,6 +212,13 @@ class Resets:
 
     def _waits_for(self, evse_id: int) -> bool:
         return self._rows.get("0") is not None or self._rows.get(str(evse_id)) is not None
+
+    def _objection(self, evse_id: int | None, _: IdToken) -> Refusal | None:
+        """A reset that cannot wait is under way: who started now would be cut off at once."""
+        rows = [self._rows.get("0"), self._rows.get(str(evse_id))]
+        if self._ending is not None or any(row and not row.scheduled for row in rows):
+            return Refusal("Unspecified", "a reset is under way")
+        return None
 
     def _keeps_out(self, evse_id: int, connector_id: int) -> bool | None:  # noqa: ARG002
         if evse_id in self._resetting or (evse_id in self._shut and self._waits_for(evse_id)):

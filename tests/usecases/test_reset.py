@@ -101,3 +101,72 @@ def test_evse_that_is_reset_is_out_of_service_meanwhile(make_station: MakeStatio
     assert told(station)[-1] == "Ended ResetCommand EVConnected ImmediateReset"
     told_statuses = [each["connectorStatus"] for each in station.csms.of("StatusNotification")]
     assert told_statuses == ["Unavailable", "Occupied"]
+
+
+READERS = pytest.mark.parametrize(
+    "reader", [1, None], ids=["reader of the EVSE", "reader of the station"]
+)
+
+
+@READERS
+@pytest.mark.parametrize("start", ["PowerPathClosed", "Authorized"])
+def test_immediate_reset_waits_for_nobody_who_may_yet_plug_in(
+    make_station: MakeStation, reader: int | None, start: str
+) -> None:
+    """B12.FR.02, B12.FR.04"""
+    station: VirtualStation = make_station(start)
+    station.sim.token(TOKEN, evse=reader)
+    station.advance(2.0)
+    assert reset(station, "Immediate") == "Accepted"
+    station.advance(8.0)
+    assert station.restarts == 1
+    station.sim.plug(1)
+    station.advance(60.0)
+    assert not any("EVConnected" in each for each in told(station))
+
+
+@pytest.mark.parametrize("evse", [1, 2])
+def test_token_during_an_immediate_reset_starts_nothing(
+    make_station: MakeStation, evse: int
+) -> None:
+    """B12.FR.02: neither where somebody is cut off, nor beside it."""
+    station = charging(make_station)
+    station.csms.send_call("Reset", {"type": "Immediate"})
+    station.advance(0.1)
+    station.sim.token("04FFEE01", evse=evse)
+    station.advance(30.0)
+    assert station.restarts == 1
+    assert told(station) == ["Ended ResetCommand EVConnected ImmediateReset"]
+
+
+def test_plugging_in_during_an_immediate_reset_does_not_hold_it_up(
+    make_station: MakeStation,
+) -> None:
+    """B12.FR.02"""
+    station: VirtualStation = make_station("EVConnected", "EVConnected")
+    station.sim.plug(1)
+    station.advance(3.0)
+    station.sim.token(TOKEN, evse=1)
+    station.advance(10.0)
+    station.csms.send_call("Reset", {"type": "Immediate"})
+    station.advance(0.1)
+    station.sim.plug(2)
+    station.advance(20.0)
+    assert station.restarts == 1
+
+
+def test_immediate_reset_of_an_evse_takes_its_driver_who_may_yet_plug_in(
+    make_station: MakeStation,
+) -> None:
+    """B12.FR.08"""
+    station: VirtualStation = make_station()
+    station.sim.token(TOKEN, evse=1)
+    station.sim.token("04FFEE01", evse=2)
+    station.advance(2.0)
+    assert reset(station, "Immediate", evseId=1) == "Accepted"
+    station.advance(5.0)
+    for evse in (1, 2):
+        station.sim.plug(evse)
+    station.advance(10.0)
+    (started,) = (each for each in station.csms.events() if each["eventType"] == "Started")
+    assert started["evse"]["id"] == 2
