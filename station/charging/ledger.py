@@ -22,6 +22,8 @@ from station.events import EventBus, TransactionEnded
 from station.ocpp.messages.transactions import ChargingState, Reason, TransactionEvent
 from station.ports import Store
 
+NOTHING = Facts()
+
 
 class Ledger:
     """Keeps the rows; every event of a transaction is numbered and committed here."""
@@ -111,11 +113,20 @@ class Ledger:
             return Facts(authorized=self._grants.of(None) is not None)
         return self.facts(self._evses.get(row.evse_id))
 
-    def note_idle(self, evse: Evse, now: Facts) -> None:
-        """What is no news any more: it starts nothing, not even after a restart."""
+    def note_idle(self, evse: Evse, now: Facts, waiting: Facts = NOTHING) -> None:
+        """What is no news any more: it starts nothing, not even after a restart.
+
+        But for *waiting*: that came while nothing could begin, and may begin something yet.
+        """
         now = replace(now, offered=False, settling=False)
-        if self.before(evse) != now or self.on_evse(evse.id) is not None:
-            self._idle.put(IdleRow(evse_id=evse.id, facts=now))
+        row = IdleRow(evse_id=evse.id, facts=now, waiting=waiting)
+        if self._idle.get(str(evse.id)) != row or self.on_evse(evse.id) is not None:
+            self._idle.put(row)
+
+    def waiting(self, evse: Evse) -> Facts:
+        """What holds since a time when nothing could begin, and still counts as news."""
+        idle = self._idle.get(str(evse.id))
+        return NOTHING if idle is None or self.on_evse(evse.id) is not None else idle.waiting
 
     def forget_idle(self, evse: Evse) -> None:
         """Whatever holds on this EVSE counts as new."""

@@ -10,7 +10,7 @@ from station.charging.permission import Permission
 from station.charging.policy import Policy
 from station.charging.rows import Cause, TransactionRow
 from station.charging.steps import Change, reason_of, trigger_of
-from station.charging.transaction import Facts, TxPoint, ends, starts, still
+from station.charging.transaction import Facts, TxPoint, ends, news, starts
 from station.events import EventBus, EvseFreed, SignatureWanted, TransactionStarted
 from station.ocpp.messages.transactions import Reason, TransactionEvent, TriggerReason
 from station.reactor import Reactor
@@ -94,9 +94,10 @@ class Progress:
     # -- the steps
 
     def _evaluate_idle(self, evse: Evse, before: Facts, now: Facts, cause: Cause | None) -> None:
-        # B02.FR.03, B03.FR.01; what comes while nothing may begin stays news until it may
+        before = news(self._ledger.waiting(evse), before)
+        # B02.FR.03, B03.FR.01
         if not (self._policy.may_begin() and evse.accepts_transactions):
-            self._ledger.note_idle(evse, still(before, now))
+            self._ledger.note_idle(evse, now, news(before, now))
             return
         self._ledger.note_idle(evse, now)
         points = self._policy.start_points()

@@ -109,6 +109,8 @@ class IdleRow(Record, frozen=True, kw_only=True):
 
     evse_id: int
     facts: Facts
+    waiting: Facts = Facts()
+    """What of that came while no transaction could begin: it may begin one yet."""
 
 
 GRANTS = Table("grant", GrantRow, lambda row: row.id)

@@ -83,10 +83,10 @@ def starts(before: Facts, now: Facts, points: Points) -> bool:
     return granted and any(now.at(point) for point in points)
 
 
-def still(before: Facts, now: Facts) -> Facts:
-    """What held before and holds now: all that is old news in *now*."""
+def news(before: Facts, now: Facts) -> Facts:
+    """What holds now and did not before."""
     names = Facts.__struct_fields__
-    return Facts(**{name: getattr(before, name) and getattr(now, name) for name in names})
+    return Facts(**{name: getattr(now, name) and not getattr(before, name) for name in names})
 
 
 def ends(before: Facts, now: Facts, points: Points) -> bool:

@@ -219,7 +219,7 @@ class Transactions:
         for evse in self._evses:
             if evse.seen:
                 source = f"evse:{evse.id}"
-                self._reactor.post(self.visits.evse_changed, evse, source=source)
+                self._reactor.post(self.visits.may_begin, evse, source=source)
 
     # -- what the next event tells
 

@@ -66,6 +66,12 @@ class Visits:
                 return
         self._progress.evaluate(evse, cause)
 
+    def may_begin(self, evse: Evse) -> None:
+        """The CSMS has accepted the station: what waited for that begins (B02.FR.03)."""
+        if self._ledger.waiting(evse).connected:
+            self._admit(evse)
+        self._progress.evaluate(evse, None)
+
     def reconsider(self, evse: Evse, cause: Cause | None) -> None:
         """A turn of this EVSE was undone: whatever holds now counts as new."""
         self._ledger.forget_idle(evse)

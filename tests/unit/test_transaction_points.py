@@ -13,8 +13,8 @@ from station.charging.transaction import (
     TxPoint,
     ends,
     ends_with_authorization,
+    news,
     starts,
-    still,
 )
 from station.ocpp.messages.transactions import ChargingState
 
@@ -156,10 +156,10 @@ def test_nothing_starts_or_ends_where_nothing_changes(facts: Facts, points: Poin
 
 
 @given(some_facts, some_facts)
-def test_what_still_holds_is_what_held_before(before: Facts, now: Facts) -> None:
-    kept = still(before, now)
+def test_news_is_what_holds_and_did_not_before(before: Facts, now: Facts) -> None:
+    new = news(before, now)
     for name in NAMES:
-        assert getattr(kept, name) is (getattr(before, name) and getattr(now, name))
+        assert getattr(new, name) is (getattr(now, name) and not getattr(before, name))
 
 
 @given(some_facts, some_facts, some_points)

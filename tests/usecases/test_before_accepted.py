@@ -107,3 +107,18 @@ def test_transaction_that_ran_goes_on_before_the_csms_accepts_again() -> None:
     assert is_closed(station)
     accept(station)
     assert len(transaction_ids(station)) == 1
+
+
+def test_driver_who_leaves_while_a_fault_stands_is_forgotten_in_time() -> None:
+    """C01.FR.26: the fault does not hide that the car has gone"""
+    station = VirtualStation(variables={"TxCtrlr.EVConnectionTimeOut": "30"}).boot()
+    station.sim.token(TOKEN, evse=1)
+    station.advance(5.0)
+    station.sim.fault(1, "ground_fault", active=True)
+    station.advance(1.0)
+    station.sim.plug(1)
+    station.advance(5.0)
+    station.sim.unplug(1)
+    station.advance(40.0)
+    assert station.station.transactions.grants.all() == []
+    assert told(station) == []

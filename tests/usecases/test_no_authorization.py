@@ -152,3 +152,18 @@ def test_authorisation_that_is_switched_on_asks_the_next_driver(make_station: Ma
     station.advance(5.0)
     plug(station)
     assert not is_closed(station)
+
+
+def test_car_that_comes_and_goes_while_nothing_may_begin_leaves_nothing_behind(
+    make_station: MakeStation,
+) -> None:
+    station = made(make_station, "EVConnected")
+    station.sim.fault(1, FaultName.GROUND_FAULT, active=True)
+    station.advance(2.0)
+    plug(station)
+    station.sim.unplug(1)
+    station.advance(5.0)
+    assert station.station.transactions.grants.all() == []
+    station.sim.fault(1, FaultName.GROUND_FAULT, active=False)
+    station.advance(10.0)
+    assert told(station) == []
