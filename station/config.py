@@ -98,6 +98,11 @@ class ChargingSection(Section, frozen=True):
     master_pass: Literal["stop-all", "choose"] = "stop-all"  # noqa: S105 - what it does
 
 
+class TransfersSection(Section, frozen=True):
+    allow_local: bool = False
+    known_hosts: str = ""
+
+
 class SimOptions(Struct, frozen=True, kw_only=True):
     """The hardware that `joulepost sim` pretends to have; None in StationConfig: real hardware."""
 
@@ -118,6 +123,7 @@ class StationConfig(Struct, frozen=True, kw_only=True):
     web: WebSection = WebSection()
     logging: LoggingSection = LoggingSection()
     charging: ChargingSection = ChargingSection()
+    transfers: TransfersSection = TransfersSection()
     variables: "tuple[VariablePreset, ...]" = ()
     """The installer's values: they win over the CSMS's when they have changed since."""
     presets: "tuple[VariablePreset, ...]" = ()
@@ -143,6 +149,7 @@ SECTIONS: dict[str, type[Section]] = {
     "web": WebSection,
     "logging": LoggingSection,
     "charging": ChargingSection,
+    "transfers": TransfersSection,
 }
 CHECKS: dict[tuple[str, str], Callable[[str], str | ListenAddress]] = {
     ("station", "identity"): check_identity,

@@ -86,6 +86,10 @@ class EvseFreed(Struct, frozen=True):
     """None: the authorisation waited for a cable."""
 
 
+class StationFreed(Struct, frozen=True):
+    """What kept the station as a whole from being idle (`queries.busy`) may have ended."""
+
+
 class ClockSynchronised(Struct, frozen=True):
     """UTC was set by a trusted source; *step_s* is how far it moved."""
 

@@ -1,7 +1,7 @@
 """Wires one station: ports in, blocks in a fixed order; how it starts, ends, contains bugs."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct, field
@@ -47,6 +47,7 @@ from station.context import Context, Identity
 from station.control import SimControls, Snapshot
 from station.csms.session import CsmsSession
 from station.device_model import VARIABLES, DeviceModel, Notice
+from station.diagnostics import StationLogs
 from station.env import Env
 from station.events import CsmsLost, EventBus, SecurityHappened
 from station.life import PROCESS, Ending, LifeSigns, ProcessRow, boot_reason
@@ -62,6 +63,7 @@ from station.snapshot import take_snapshot
 from station.store.backend import Backend
 from station.store.core_store import CoreStore
 from station.store.outbox import Outbox
+from station.transfers import Transfers
 
 log = logging.getLogger(__name__)
 
@@ -91,11 +93,14 @@ class Ports(Struct, frozen=True):
     link: Link
     backend: Backend
     keys: KeyStore
+    transfers: Transfers
     watchdog_fired: bool = False
     """The service manager ended the last process because it did not answer."""
     on_notice: Callable[[Notice], Any] | None = None
     access: Callable[[bytes], Any] | None = None
     """Sets up APN and VPN as a network slot wants them, or raises; may block."""
+    recent_log: Callable[[], Sequence[tuple[float, str]]] = tuple
+    """The last log lines, redacted: POSIX time and text."""
 
 
 class Contained(Struct):
@@ -279,7 +284,7 @@ class Station:
         )
         self.customer_information = CustomerInformation(context)
         self.monitoring = Monitoring(context)
-        self.logs = Logs(context)
+        self.logs = Logs(context, self.ports.transfers, StationLogs(self))
         self.certificates = Certificates(context)
         self.certificate_renewal = CertificateRenewal(context)
         self.connection = Connection(context, self.ports.link, self.session, self.ports.access)
@@ -310,6 +315,7 @@ class Station:
         again = self.boot_reason in (BootReason.REMOTE_RESET, BootReason.SCHEDULED_RESET)
         self.events.publish(SecurityHappened("ResetOrReboot" if again else "StartupOfTheDevice"))
         self.certificate_renewal.start()
+        self.logs.start()
         self.connection.start()
         self.store.on_health(self._on_health)
         self.events.subscribe(CsmsLost, self._on_csms_lost)

@@ -230,9 +230,17 @@ class Csms(Protocol):
         ...
 
     def latest(
-        self, key: str, build: Callable[[], Request[Any]], *, asked_for: bool = False
+        self,
+        key: str,
+        build: Callable[[], Request[Any]],
+        *,
+        asked_for: bool = False,
+        on_settled: Callable[[], Any] | None = None,
     ) -> None:
-        """Send what *build* returns, until acknowledged; a newer one of *key* replaces it."""
+        """Send what *build* returns, until acknowledged; a newer one of *key* replaces it.
+
+        *on_settled* runs in the turn of its answer (a CALLERROR too), unless it was replaced.
+        """
         ...
 
     def owe(

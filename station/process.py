@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from station.io import logs
 from station.io.csms_link import ThreadLink
 from station.io.keys import FileKeys
 from station.io.state_dir import DATABASE, KEYS, lock_state_dir
+from station.io.transfer import FileTransfers, Targets
 from station.io.watchdog import Watchdog
 from station.io.worker import ThreadLanes
 from station.life import Ending
@@ -65,14 +66,18 @@ def run_station(config: StationConfig, back_office: "BackOffice | None" = None) 
             frames=config.logging.frames,
         )
         stack.callback(sink.stop, 1.0)
-        return Process(config, state_dir, back_office).run()
+        return Process(config, state_dir, back_office, sink.recent).run()
 
 
 class Process:
     """Builds the ports, runs the station, and takes everything down again."""
 
     def __init__(
-        self, config: StationConfig, state_dir: Path, back_office: "BackOffice | None" = None
+        self,
+        config: StationConfig,
+        state_dir: Path,
+        back_office: "BackOffice | None" = None,
+        recent_log: Callable[[], Sequence[tuple[float, str]]] = tuple,
     ) -> None:
         self._config, self._state_dir, self._back_office = config, state_dir, back_office
         self._reactor = Reactor(time.monotonic)
@@ -98,6 +103,8 @@ class Process:
             watchdog_fired=_watchdog_fired(),
             on_notice=self._on_notice,
             access=_access(config),
+            transfers=_transfers(config),
+            recent_log=recent_log,
         )
         self.station = Station(config, env, ports, self._reactor)
         self._view = _View(self.station, self._reactor, self._lane_busy_s)
@@ -275,6 +282,12 @@ def _access(config: StationConfig) -> Callable[[bytes], None] | None:
     from station.io.access import AccessCommand  # few stations have one
 
     return AccessCommand(config.network.access_command)
+
+
+def _transfers(config: StationConfig) -> FileTransfers:
+    local = config.transfers.allow_local
+    targets = Targets(loopback=local or config.sim is not None, link_local=local)
+    return FileTransfers(targets, config.transfers.known_hosts)
 
 
 def _new_uuid() -> str:

@@ -20,6 +20,7 @@ from hal.sim.board import SimBoard, sim_board_description
 from hal.sim.hardware import SimHardware
 from hal.sim.world import World
 from station.bench.fake_csms import FakeCsms
+from station.bench.fake_transfers import FakeTransfers
 from station.bench.memory_keys import MemoryKeys
 from station.config import ChargingSection, NetworkSection, Secret, StationConfig, StationSection
 from station.device_model import Notice
@@ -160,6 +161,7 @@ class VirtualStation:
         self.world = World(self.description, self.reactor.at)
         self.disk = disk or MemoryDisk()
         self.keys = MemoryKeys()
+        self.transfers = FakeTransfers()
         self.lane_latency_s = 0.0005, 0.005
         self.csms = FakeCsms(self.reactor, self.rng, lambda: self.utc)
         self.identity = identity
@@ -226,6 +228,7 @@ class VirtualStation:
             keys=self.keys,
             on_notice=self._on_notice,
             access=self.access,
+            transfers=self.transfers,
         )
         self.station = Station(config, env, ports, self.reactor)
         self.station.on_ended = self._on_ended

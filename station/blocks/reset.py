@@ -15,7 +15,7 @@ from station.charging.queries import Refusal
 from station.charging.rows import Cause
 from station.context import Context
 from station.device_model import Boolean, Integer, Mutability, Variable
-from station.events import ConnectorStatusChanged, EvseFreed, TransactionEnded
+from station.events import ConnectorStatusChanged, EvseFreed, StationFreed, TransactionEnded
 from station.ocpp.messages.availability import ConnectorStatus
 from station.ocpp.messages.common import IdToken, StatusInfo
 from station.ocpp.messages.provisioning import (
@@ -86,6 +86,7 @@ class Resets:
         context.queries.may_start.register(self._objection)
         context.events.subscribe(TransactionEnded, lambda _: self._check())
         context.events.subscribe(EvseFreed, lambda _: self._check())
+        context.events.subscribe(StationFreed, lambda _: self._check())
         context.events.subscribe(ConnectorStatusChanged, self._on_status)
 
     def start(self) -> None:

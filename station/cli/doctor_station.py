@@ -25,6 +25,7 @@ from station.env import Env
 from station.io.csms_link import ThreadLink
 from station.io.keys import FileKeys
 from station.io.state_dir import DATABASE, KEYS, lock_state_dir
+from station.io.transfer import FileTransfers, Targets
 from station.link import LinkTarget
 from station.main import Ports, Station
 from station.ocpp import codec
@@ -92,6 +93,7 @@ def assemble(config: StationConfig, disk: MemoryDisk) -> Station:
         link=link,
         backend=InlineStore(reactor, rng, disk),
         keys=FileKeys(Path(config.station.state_dir) / KEYS),
+        transfers=FileTransfers(Targets()),
     )
     station = Station(config, env, ports, reactor)
     link.stop(0.0)  # it was never used

@@ -8,6 +8,7 @@ from station.clock import Clock
 from station.clock_fixes import ClockFixes
 from station.csms.durable import Durable
 from station.csms.inbound import Inbound
+from station.csms.recent import RecentFrames
 from station.device_model import DeviceModel, Integer, Mutability, Variable
 from station.events import (
     BackOnline,
@@ -90,6 +91,7 @@ class CsmsSession:
         self._registration = Registration.NONE
         self.last_heard_at = reactor.now()
         self._last_sent_at = float("-inf")
+        self.recent_frames = RecentFrames()
         self.on_deaf: Callable[[], Any] = lambda: None
 
     # -- what blocks use (context.Csms)
@@ -141,10 +143,16 @@ class CsmsSession:
         self._store.after_commit(self._enqueue, outgoing)
 
     def latest(
-        self, key: str, build: Callable[[], Request[Any]], *, asked_for: bool = False
+        self,
+        key: str,
+        build: Callable[[], Request[Any]],
+        *,
+        asked_for: bool = False,
+        on_settled: Callable[[], Any] | None = None,
     ) -> None:
         after = self._outbox.last_id  # Occupied before Started, Ended before Available
-        self._store.after_commit(self._enqueue_latest, key, build, asked_for, after)
+        entry = _Latest(build, after, on_settled)
+        self._store.after_commit(self._enqueue_latest, key, entry, asked_for)
 
     def owe(
         self,
@@ -232,6 +240,7 @@ class CsmsSession:
             return
         self.last_heard_at = self._reactor.now()
         self._metrics.bytes_received += len(fact.text)
+        self.recent_frames.note(self._clock.utc(), "<", fact.text)
         self._store.after_commit(self._link.handled, fact.generation)
         message = frames.parse(fact.text)
         if isinstance(message, frames.Call):
@@ -295,8 +304,7 @@ class CsmsSession:
         payload = outgoing.render()
         self._scheduler.sent(outgoing, message_id)
         text = frames.call(message_id, outgoing.action, payload)
-        self._metrics.bytes_sent += len(text)
-        self._link.send(self._generation, text)
+        self._send(self._generation, text)
         self._last_sent_at = now
         self._timeout = self._reactor.call_later(
             self.message_timeout_s, self._timed_out, source="csms"
@@ -320,15 +328,14 @@ class CsmsSession:
         line.waiting.append(outgoing)
         self.pump()
 
-    def _enqueue_latest(
-        self, key: str, build: Callable[[], Request[Any]], asked_for: bool, after: int
-    ) -> None:
-        entry = self._latest.get(key)
-        if entry is not None:
-            entry.build, entry.after = build, after  # not sent yet, or sent and to be sent again
-            entry.changed = True
+    def _enqueue_latest(self, key: str, entry: "_Latest", asked_for: bool) -> None:
+        waiting = self._latest.get(key)
+        if waiting is not None:  # not sent yet, or sent and to be sent again
+            waiting.build, waiting.after = entry.build, entry.after
+            waiting.on_settled = entry.on_settled
+            waiting.changed = True
             return
-        entry = self._latest[key] = _Latest(build, after)
+        self._latest[key] = entry
         line = self._scheduler.line(SendClass.STATUS)
         assert isinstance(line, MemoryLine)
         line.waiting.append(self._latest_outgoing(key, entry, asked_for=asked_for))
@@ -358,7 +365,9 @@ class CsmsSession:
         entry = self._latest.pop(key)
         lost = isinstance(outcome, CallFailed) and outcome.failure is not Failure.ERROR
         if lost or entry.changed:
-            self._enqueue_latest(key, entry.build, False, entry.after)
+            self._enqueue_latest(key, entry, False)
+        elif entry.on_settled is not None:
+            entry.on_settled()
 
     # -- outcomes
 
@@ -405,8 +414,12 @@ class CsmsSession:
     def _send_text(self, generation: int | None, text: str) -> None:
         """Over the connection on which it was asked for, or not at all."""
         if generation is not None and generation == self._generation:
-            self._metrics.bytes_sent += len(text)
-            self._link.send(generation, text)
+            self._send(generation, text)
+
+    def _send(self, generation: int, text: str) -> None:
+        self._metrics.bytes_sent += len(text)
+        self.recent_frames.note(self._clock.utc(), ">", text)
+        self._link.send(generation, text)
 
     def _queue_is_full(self, told: str) -> None:
         self._events.publish(SecurityHappened("MemoryExhaustion", told))
@@ -423,10 +436,15 @@ class CsmsSession:
 class _Latest:
     """A message of which only the newest version matters."""
 
-    __slots__ = ("after", "build", "changed")
+    __slots__ = ("after", "build", "changed", "on_settled")
 
-    def __init__(self, build: Callable[[], Request[Any]], after: int) -> None:
-        self.build, self.after = build, after
+    def __init__(
+        self,
+        build: Callable[[], Request[Any]],
+        after: int,
+        on_settled: Callable[[], Any] | None,
+    ) -> None:
+        self.build, self.after, self.on_settled = build, after, on_settled
         self.changed = False
 
 

@@ -10,6 +10,7 @@ import os
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import TextIO
 
@@ -17,6 +18,8 @@ from station.io.redact import redact
 
 MAX_QUEUED = 5_000
 MAX_QUEUED_CHARACTERS = 4_000_000
+MAX_RECENT, MAX_RECENT_CHARACTERS = 3_000, 1_000_000
+"""Of the lines that are kept in memory for the diagnostics log (N01)."""
 FRAMES = "joulepost.frames"
 """Payloads as they pass the link; off unless asked for."""
 
@@ -65,6 +68,9 @@ class LogSink(logging.Handler):
         """Records lost because the stream was blocked or broken."""
         self._reported = 0
         self._put = self._taken = 0
+        self._recent: deque[tuple[float, str]] = deque()
+        self._recent_characters = 0
+        self._recent_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
@@ -87,6 +93,18 @@ class LogSink(logging.Handler):
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def recent(self) -> list[tuple[float, str]]:
+        """The last records, oldest first, as they were written: POSIX time and text."""
+        with self._recent_lock:
+            return list(self._recent)
+
+    def _keep(self, record: logging.LogRecord, text: str) -> None:
+        with self._recent_lock:
+            self._recent.append((record.created, text))
+            self._recent_characters += len(text)
+            while len(self._recent) > MAX_RECENT or self._recent_characters > MAX_RECENT_CHARACTERS:
+                self._recent_characters -= len(self._recent.popleft()[1])
+
     def _run(self) -> None:
         while (record := self._records.get()) is not None:
             self._write(record)
@@ -104,7 +122,9 @@ class LogSink(logging.Handler):
 
     def _write(self, record: logging.LogRecord) -> None:
         try:
-            self._stream.write(self.format(record) + "\n")
+            text = self.format(record)
+            self._keep(record, text)
+            self._stream.write(text + "\n")
             self._stream.flush()
         except Exception:  # noqa: BLE001 - the last resort of every message has no other place
             self.dropped += 1

@@ -17,7 +17,7 @@ MAX_DEPTH = 64
 # may spell any of them in JSON.
 MARKERS = (
     "passw", "secret", "keycode", "key_code", "authorization", "pin", "private", "@", "\\u", "vpn",
-    "personalmessage",
+    "personalmessage", "location",
 )  # fmt: skip
 SECRET_WORDS = ("passw", "secret")
 PIN_WORDS = ("keycode", "key_code")  # C04.FR.04
@@ -29,6 +29,9 @@ KEPT_BESIDE_SECRET = frozenset({
     "mutability", "persistent", "constant", "dataType", "supportsMonitoring", "vendorId",
     "messageId", "eventId", "timestamp", "trigger", "cleared", "eventNotificationType",
 })  # fmt: skip
+
+UPLOAD_PLACES = ("remoteLocation", "location")
+"""URLs of file transfers: their queries often hold a signature that is as good as a password."""
 
 USER_INFO = re.compile(r"://[^/\s]*@")
 AFTER_WORD = re.compile(
@@ -124,6 +127,8 @@ def _clean_object(entry: dict[str, Any], depth: int) -> dict[str, Any]:
             or (holds_vpn and key == "key")
             or FOR_ONE_DRIVER in key.lower()
         )
+        if key in UPLOAD_PLACES and isinstance(value, str) and "?" in value:
+            value = value.partition("?")[0] + "?" + HIDDEN  # noqa: PLW2901 - the rest as ever
         clean[key] = _blank(value, depth - 1) if hide else _clean(value, depth - 1)
     return clean
 

@@ -16,6 +16,7 @@ from hal.api import LEASE_S
 from hal.sim.board import sim_board_description
 from station.bench.csms_ledger import TransactionRecord
 from station.bench.csms_thread import BenchCsmsThread
+from station.bench.fake_transfers import FakeTransfers
 from station.bench.memory_keys import MemoryKeys
 from station.config import NetworkSection, Secret, StationConfig, StationSection
 from station.env import Env
@@ -88,7 +89,11 @@ class ThreadedStation:
         )
         store = ThreadStore(self.disk, self.reactor.post, time.monotonic)
         ports = Ports(
-            board=self.around.board, link=self.around.link, backend=store, keys=MemoryKeys()
+            board=self.around.board,
+            link=self.around.link,
+            backend=store,
+            keys=MemoryKeys(),
+            transfers=FakeTransfers(),
         )
         self.station = Station(config, env, ports, self.reactor)
         self.core = threading.Thread(target=self.station.run, name="core", daemon=True)
