@@ -37,7 +37,7 @@ MEANINGS: dict[FaultName, FaultMeaning] = {
         "RCD", "Tripped", True, Consequence.ENDS, Reason.GROUND_FAULT, "CX002"
     ),
     FaultName.GROUND_FAULT: FaultMeaning(
-        "GroundIsolationProtectionDevice",
+        "GroundIsolationProtection",
         "Tripped",
         True,
         Consequence.ENDS,
@@ -54,16 +54,21 @@ MEANINGS: dict[FaultName, FaultMeaning] = {
         "TemperatureSensor", "Problem", True, Consequence.SUSPENDS, Reason.OTHER, "CX003"
     ),
     FaultName.OVER_CURRENT: FaultMeaning(
-        "OverCurrentBreaker", "Tripped", True, Consequence.ENDS, Reason.OVERCURRENT_FAULT, "CX004"
+        "OverCurrentProtection",
+        "Tripped",
+        True,
+        Consequence.ENDS,
+        Reason.OVERCURRENT_FAULT,
+        "CX004",
     ),
     FaultName.UNDER_VOLTAGE: FaultMeaning(
         "ElectricalFeed", "Problem", True, Consequence.SUSPENDS, Reason.POWER_QUALITY, "CX006"
     ),
     FaultName.PILOT_FAULT: FaultMeaning(
-        "ControlPilot", "Problem", True, Consequence.ENDS, Reason.OTHER, "CX014"
+        "CPPWMController", "Problem", True, Consequence.ENDS, Reason.OTHER, "CX014"
     ),
     FaultName.DIODE_FAULT: FaultMeaning(
-        "ControlPilot", "Problem", True, Consequence.ENDS, Reason.OTHER, "CX014"
+        "CPPWMController", "Problem", True, Consequence.ENDS, Reason.OTHER, "CX014"
     ),
     FaultName.METER_SILENT: FaultMeaning("ElectricalMeter", "Problem", True, Consequence.NONE),
     FaultName.LOCK_STUCK: FaultMeaning(
