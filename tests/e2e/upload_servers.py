@@ -133,6 +133,12 @@ def ftp_server(
 
 
 class _SshServer(asyncssh.SSHServer):
+    def __init__(self, connections: list[asyncssh.SSHServerConnection]) -> None:
+        self._connections = connections
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connections.append(conn)
+
     def begin_auth(self, username: str) -> bool:
         return True
 
@@ -147,6 +153,7 @@ class _SshServer(asyncssh.SSHServer):
 def sftp_server(folder: Path, key: asyncssh.SSHKey) -> Iterator[int]:
     loop = asyncio.new_event_loop()
     ready: list[Any] = []
+    connections: list[asyncssh.SSHServerConnection] = []
     started = threading.Event()
 
     async def start() -> None:
@@ -154,7 +161,7 @@ def sftp_server(folder: Path, key: asyncssh.SSHKey) -> Iterator[int]:
             return asyncssh.SFTPServer(channel, chroot=str(folder).encode())
 
         server = await asyncssh.create_server(
-            _SshServer, "127.0.0.1", 0, server_host_keys=[key], sftp_factory=sftp
+            lambda: _SshServer(connections), "127.0.0.1", 0, server_host_keys=[key], sftp_factory=sftp
         )
         ready.append(server)
         started.set()
@@ -167,9 +174,10 @@ def sftp_server(folder: Path, key: asyncssh.SSHKey) -> Iterator[int]:
     async def stop() -> None:
         ready[0].close()
         await ready[0].wait_closed()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-        await asyncio.sleep(0)
+        for connection in connections:
+            connection.abort()
+            await connection.wait_closed()
+        await asyncio.sleep(0.05)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()

@@ -38,6 +38,7 @@ def put_with(known_hosts: str) -> Callable[[Way, Location, LogFile, bytes], None
                 raise TransferError(TransferEnd.DENIED, detail) from None
             raise
         finally:
+            transport.packetizer.complete_handshake()  # else its timer outlives a failed one
             transport.close()
             sock.close()
 
