@@ -332,6 +332,7 @@ class Station:
     def _refresh(self) -> None:
         self.evses.derive()
         self.hardware.refresh_status()
+        self.transactions.look_again()
 
     def _close_link(self) -> None:
         if self.session.connected:

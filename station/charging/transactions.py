@@ -32,7 +32,7 @@ from station.charging.endings import Endings
 from station.charging.evses import Evse, Evses
 from station.charging.floating import Floating
 from station.charging.grants import Grants
-from station.charging.ledger import Ledger
+from station.charging.ledger import NOTHING, Ledger
 from station.charging.permission import Permission
 from station.charging.phase_watch import PhaseWatch
 from station.charging.policy import Policy
@@ -128,7 +128,7 @@ class Transactions:
             endings=endings,
             resumption=resumption,
         )
-        events.subscribe(RegistrationAccepted, self._on_accepted)
+        events.subscribe(RegistrationAccepted, lambda _: self.look_again())
         for evse in evses:
             evse.on_settled = self.visits.evse_changed
 
@@ -214,12 +214,11 @@ class Transactions:
         self.grants.release_lock(evse_id)
         self.permission.derive(self._evses.get(evse_id))
 
-    def _on_accepted(self, _: RegistrationAccepted) -> None:
-        """Whatever waited for `Policy.may_begin` begins, each EVSE in a turn of its own."""
+    def look_again(self) -> None:
+        """Transactions may begin where they might not: each EVSE in a turn of its own."""
         for evse in self._evses:
-            if evse.seen:
-                source = f"evse:{evse.id}"
-                self._reactor.post(self.visits.may_begin, evse, source=source)
+            if evse.seen and self._ledger.waiting(evse) != NOTHING:
+                self._reactor.post(self.visits.may_begin, evse, source=f"evse:{evse.id}")
 
     # -- what the next event tells
 

@@ -167,3 +167,20 @@ def test_car_that_comes_and_goes_while_nothing_may_begin_leaves_nothing_behind(
     station.sim.fault(1, FaultName.GROUND_FAULT, active=False)
     station.advance(10.0)
     assert told(station) == []
+
+
+@pytest.mark.parametrize("enabled", ["true", "false"])
+def test_car_that_stood_at_a_closed_evse_begins_when_it_opens(
+    make_station: MakeStation, enabled: str
+) -> None:
+    """E01.FR.02"""
+    station = made(make_station, "EVConnected", **{"AuthCtrlr.Enabled": enabled})
+    request = {"operationalStatus": "Inoperative", "evse": {"id": 1}}
+    assert station.csms.call("ChangeAvailability", request)["status"] == "Accepted"
+    plug(station)
+    assert told(station) == []
+    request = {"operationalStatus": "Operative", "evse": {"id": 1}}
+    assert station.csms.call("ChangeAvailability", request)["status"] == "Accepted"
+    station.advance(10.0)
+    assert told(station)[0] == "Started CablePluggedIn EVConnected"
+    assert is_closed(station) is (enabled == "false")
