@@ -44,7 +44,10 @@ class MeterSlot:
 
     def poll(self) -> None:
         """Read the meter once; raises whatever its driver does."""
-        raw = replace(self._meter.read(self._monotonic()), evse=self._evse)
+        self.take(replace(self._meter.read(self._monotonic()), evse=self._evse))
+
+    def take(self, raw: MeterReading) -> None:
+        """Judge a reading of this meter, and publish it if it can be true."""
         if is_plausible(raw, self._max_power_w):  # the register may be wrong and this is not
             self._current = raw.at, max(map(abs, raw.current_a), default=None)
         verdict = self.filter.take(raw)

@@ -313,7 +313,7 @@ def _powers(raw: MeterReading) -> tuple[float, ...]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def _is_register(value: Any) -> bool:

@@ -123,14 +123,11 @@ class SimBoard:
     def reading(self, evse: int) -> MeterReading | None:
         if not evse:
             return self.world.main_reading(self._monotonic())
-        unit = self._units[evse]
-        if not unit.description.has_meter:
-            return None
-        unit.poll_meter()
-        if unit.meter.filter.is_doubting and not unit.doubts_meter:
-            unit.doubts_meter = True  # look again and again; on the board's own thread
-            self._call_at(self._monotonic(), lambda: self._look(unit, self._judged(unit)))
-        return unit.meter.reading
+        unit, now = self._units[evse], self._monotonic()
+        watched, reading = unit.doubts_meter, unit.reading(now)
+        if unit.doubts_meter and not watched:  # look again and again; on the board's own thread
+            self._call_at(now, lambda: self._look(unit, self._judged(unit)))
+        return reading
 
     def sign(
         self,

@@ -92,12 +92,14 @@ class Flow(NamedTuple):
 
     def reading(self, evse: int, meter_phases: int, now: float) -> MeterReading:
         energy_wh = self.energy_until(now)
-        soc = None if self.soc is None else min(100.0, self.soc + energy_wh * self.soc_per_wh)
+        soc = self.soc
+        if soc is not None:
+            soc = round(min(100.0, soc + energy_wh * self.soc_per_wh), 1)
         currents = tuple(
             self.current_a if phase < self.phases else 0.0 for phase in range(meter_phases)
         )
-        told = _reading(evse, now, self.register_wh + energy_wh, currents, self.by_phase_until(now))
-        return replace(told, soc_percent=None if soc is None else round(soc, 1))
+        by_phase_wh = self.by_phase_until(now)
+        return _reading(evse, now, self.register_wh + energy_wh, currents, by_phase_wh, soc)
 
 
 def counted(reading: MeterReading, state: MeterState, exact_wh: float) -> MeterReading:
@@ -195,6 +197,7 @@ def _reading(
     register_wh: float,
     currents_a: tuple[float, ...],
     by_phase_wh: Iterable[float],
+    soc_percent: float | None = None,
 ) -> MeterReading:
     power_w = sum(currents_a) * VOLTAGE_V
     phases = len(currents_a)
@@ -206,6 +209,7 @@ def _reading(
         current_a=currents_a,
         voltage_v=(VOLTAGE_V,) * phases,
         frequency_hz=FREQUENCY_HZ,
+        soc_percent=soc_percent,
         export_wh=0,
         energy_by_phase_wh=tuple(int(each) for each in by_phase_wh)[:phases],
         power_by_phase_w=tuple(each * VOLTAGE_V for each in currents_a),

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from hal.api import FAULTS, EvseDescription, FaultName
+from hal.api import FAULTS, EvseDescription, FaultName, MeterReading
 from hal.board import EvseUnit, Outputs
 from hal.errors import HardwareFault
 from hal.interlock import NEVER, NO_TIME, Inputs
@@ -35,6 +35,8 @@ class SimUnit(EvseUnit):
         if world.place.meter.is_well(now) and not world.is_mute:
             self.meter.filter.trust(world.reading(now))
         self.doubts_meter = False
+        self._well: MeterReading | None = None
+        """The last one that was published unjudged."""
         self.lease_due = NO_TIME
         self.rest_due = NO_TIME
         """The earliest thing due that is not the end of the lease."""
@@ -46,9 +48,36 @@ class SimUnit(EvseUnit):
         self.judged_coil = False
 
     def poll_meter(self) -> None:
-        """A simulated meter is read when somebody wants to know; it is right at any moment."""
+        """Read the meter as a real board does."""
         with suppress(HardwareFault):
             self.meter.poll()
+
+    def reading(self, now: float) -> MeterReading | None:
+        """What is published; from any thread.
+
+        A meter that is well is right at any moment, and need not be polled: every look at it
+        would otherwise cost a filter that finds nothing.
+        """
+        if not self.description.has_meter:
+            return None
+        if self.doubts_meter or self.is_meter_ill(now) or self.world.is_mute:
+            self._well = None
+            self.doubts_meter = not self.world.is_mute
+            self.poll_meter()
+            return self.meter.reading
+        reading, last = self.world.reading(now), self._well
+        if last is not None and reading.energy_wh < last.energy_wh:  # it has rolled over
+            self.doubts_meter = True
+            self.meter.take(last)
+            self.poll_meter()
+            return self.meter.reading
+        self._well = reading
+        known = self.meter.reading
+        carried = () if known is None else known.carried
+        return replace(reading, carried=carried) if carried else reading
+
+    def is_meter_ill(self, now: float) -> bool:
+        return not self.world.place.meter.is_well(now) or self.world.is_rolling_over
 
     def trust_meter(self) -> None:
         """Believe what the meter says now, whatever it said before."""
@@ -66,7 +95,7 @@ class SimUnit(EvseUnit):
         if not self.description.has_meter or self.world.is_mute:
             self.doubts_meter = False
             return NO_TIME
-        ill = not self.world.place.meter.is_well(now) or self.world.is_rolling_over
+        ill = self.is_meter_ill(now)
         if ill or self.doubts_meter or self.meter.filter.is_doubting:
             self.poll_meter()
             silent = self.meter.is_silent(now)

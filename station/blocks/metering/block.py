@@ -219,9 +219,9 @@ class Metering:
         evse_id, measurands = row.evse_id or 0, self._variables[listed]
         values = self._looks.measure(evse_id, measurands, CONTEXTS[trigger], at, chain)
         if values:
-            self._looks.begin_chains(evse_id, (chain,))
             self._context.transactions.update(row.id, trigger, values)
-            self._looks.keep(row.id, evse_id, at, chain if INTERVALS & {*measurands} else None)
+            anchored = not INTERVALS.isdisjoint(measurands)
+            self._looks.keep(row.id, evse_id, at, chain, anchored=anchored)
 
     def _collect(self, transaction_id: str) -> None:
         row = self._context.transactions.find(transaction_id)

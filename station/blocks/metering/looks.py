@@ -86,17 +86,28 @@ class Looks:
 
     # -- what outlives the process
 
-    def keep(self, id: str, evse_id: int, at: datetime, chain: Chain | None = None) -> None:
+    def keep(
+        self,
+        id: str,
+        evse_id: int,
+        at: datetime,
+        chain: Chain | None = None,
+        *,
+        anchored: bool = False,
+    ) -> None:
         """Commit what is told of the registers, with the unit that tells it.
 
-        *chain*: intervals are told of it, which go on from here after a restart.
+        *chain*: a sample of it is told, and what comes next in it is counted from now;
+        *anchored*: also after a restart, as intervals are told of it.
         """
         reading = self._context.board.reading(evse_id)
         if reading is None:
             return
+        if chain is not None:
+            self._intervals.begin(evse_id, chain, reading.counted)
         told, before = self._told(id, evse_id, reading), self._continuity.find(id)
         anchors = {} if before is None else before.anchors
-        if chain is not None:
+        if chain is not None and anchored:
             anchors = {**anchors, str(chain): told}
         self._continuity.keep(
             MeteredRow(
