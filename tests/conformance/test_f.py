@@ -157,3 +157,23 @@ def test_TC_F_27_CS(tool: Tool) -> None:
     """F06.FR.08"""
     assert trigger(tool, "SignCombinedCertificate") == "NotImplemented"
     tool.expect_none("SignCertificate")
+
+
+# -- logs
+
+
+def test_TC_F_15_CS(tool: Tool) -> None:
+    """F06.FR.15"""
+    assert trigger(tool, "LogStatusNotification") == "Accepted"
+    tool.expect("LogStatusNotification", {"status": "Idle"})
+
+
+def test_TC_F_16_CS(tool: Tool) -> None:
+    """F06.FR.14"""
+    tool.station.lane_latency_s = (20.0, 20.0)
+    log = {"remoteLocation": "https://logs.example/upload/"}
+    request = {"log": log, "logType": "DiagnosticsLog", "requestId": 1}
+    assert tool.csms.call("GetLog", request)["status"] == "Accepted"
+    tool.expect("LogStatusNotification", {"status": "Uploading"})
+    assert trigger(tool, "LogStatusNotification") == "Accepted"
+    tool.expect("LogStatusNotification", {"status": "Uploading"})
