@@ -33,6 +33,8 @@ class SessionRow(Record, frozen=True, kw_only=True):
     """The queued message that is held for END; 0: none, or it may have been sent."""
     unanswered: bool = False
     """The meter did not answer to END: it may think that the transaction goes on."""
+    asked_again: bool = False
+    """Because of that END was asked once more, before the next BEGIN."""
 
 
 SESSIONS = Table("meter_session", SessionRow, lambda row: row.id)
@@ -102,7 +104,7 @@ class Sessions:
     def _open(self, row: SessionRow) -> None:
         for before in self._of(row.evse_id):
             if before.unanswered:  # it may not have heard: once more, and then it must do
-                again = replace(before, unanswered=False, begin=None)
+                again = replace(before, unanswered=False, asked_again=True)
                 self._rows.put(again)
                 self._ask(again, SignMoment.END)
             else:
@@ -129,7 +131,7 @@ class Sessions:
         row = self.find(id)
         if row is None:
             return
-        if signed is None and row.begin is not None:
+        if signed is None and not row.asked_again:
             self._rows.put(replace(row, unanswered=True, owed=0))
         else:
             self._rows.delete(id)
