@@ -53,6 +53,11 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "AlignedDataCtrlr.SendDuringIdle": ("true", "false"),
 }
 """What an installer may have chosen, and what the CSMS changes in mid-life."""
+CROWDED = {
+    "OCPPCommCtrlr.QueueMaxMessages": "100",
+    "SampledDataCtrlr.TxUpdatedInterval": "9",
+    "AlignedDataCtrlr.Interval": "60",
+}
 OTHER_MOODS: tuple[tuple[str, Any], ...] = (
     ("StatusNotification", None),
     ("StatusNotification", Refusal("InternalError")),
@@ -84,6 +89,7 @@ class Life(Stage):
     def __init__(self, seed: int) -> None:
         self.rng = rng = random.Random(f"campaign {seed}")
         self.log: list[str] = []
+        self.waits_s = WAITS_S
         options: dict[str, Any] = {
             "evses": rng.choice((1, 2, 3)),
             "connectors": rng.choice((1, 1, 2)),
@@ -96,6 +102,9 @@ class Life(Stage):
         presets["TxCtrlr.TxStopPoint"] = some_points(rng, STOP_POINTS)
         options["clock_error_s"] = rng.choice((0.0, 0.0, 0.0, 0.0, -FIFTY_YEARS_S))
         self.volatile = rng.random() < 0.15
+        if rng.random() < 0.1:  # a small queue, much to tell, and nobody to hear it for long
+            presets |= CROWDED
+            self.waits_s = (*WAITS_S, 1200.0, 2400.0)
         self.log.append(f"{options} {presets}")
         super().__init__(presets, options, seed)
 
@@ -107,7 +116,7 @@ class Life(Stage):
             at, said = self.station.reactor.at, action(self, self.rng)
             if said:
                 self.log.append(f"{at:.3f} {action.__name__} {said}")
-            self.advance(self.rng.choice(WAITS_S) * self.rng.uniform(0.9, 1.1))
+            self.advance(self.rng.choice(self.waits_s) * self.rng.uniform(0.9, 1.1))
         self.log.append(f"{self.station.reactor.at:.3f} rest")
         self.rest()
         self.charge_once_more()

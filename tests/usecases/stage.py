@@ -16,6 +16,7 @@ from tests.usecases.accounting import (
     assert_in_order,
     register_wh,
 )
+from tests.usecases.bounds import assert_bounds
 from tests.usecases.permission import Model
 from tests.usecases.persona import GUEST, KNOWN, MASTER_GROUP, Persona
 from tests.usecases.stories import Truth, assert_stories, stories
@@ -41,6 +42,8 @@ DEFAULTS = {
     "OCPPCommCtrlr.MessageTimeout[Default]": "5",
     "OCPPCommCtrlr.MessageAttempts[TransactionEvent]": "3",
     "OCPPCommCtrlr.MessageAttemptInterval[TransactionEvent]": "4",
+    "OCPPCommCtrlr.BacklogMessageRate": "20",
+    "OCPPCommCtrlr.BacklogBurst": "20",
     "OCPPCommCtrlr.WebSocketPingInterval": "20",
     "OCPPCommCtrlr.RetryBackOffWaitMinimum": "1",
     "OCPPCommCtrlr.RetryBackOffRandomRange": "2",
@@ -244,6 +247,7 @@ class Stage:
         events = {story.name: story.events for story in stories(self.station)}
         Model(self.witness, wire, settings, events).assert_right()
         assert_stories(self.station, Truth(self.witness, wire, settings))
+        assert_bounds(self.witness, wire, settings)
         starts = ",".join(settings.could_be("TxCtrlr.TxStartPoint", 0.0, float("inf")))
         unattributed_wh = FLOWS_BEFORE_WH if "EnergyTransfer" in starts else 0.0
         if any(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hal.api import FaultName
-from hal.sim.place import DRAWS_A
+from hal.sim.place import CABLE_A, DRAWS_A, EvseWorld
 from station.bench.virtual import VirtualStation
 from station.records import OutboxRow, SendClass
 
@@ -32,6 +32,7 @@ class View(NamedTuple):
     closed: bool = False
     drawing: bool = False
     offer_a: float = 0.0
+    cable_a: float = float("inf")
     faults: tuple[FaultName, ...] = ()
 
 
@@ -74,6 +75,8 @@ class Witness:
     """From when to when nobody could act: the process was dead, or its core hung."""
     born: dict[tuple[str, int], list[Born]] = field(default_factory=lambda: defaultdict(list))
     acts: list[Act] = field(default_factory=list)
+    deaths: list[float] = field(default_factory=list)
+    """When the process died, one way or another."""
     stalls: list[tuple[float, float]] = field(default_factory=list)
     """From when to when the disk took nothing: what is offered waits for it."""
 
@@ -81,6 +84,7 @@ class Witness:
         self._process: Any = None
         self._rows: set[tuple[int, str]] = set()
         self._last_id = -1
+        self._flows: dict[int, Any] = {}
         self._at = self.station.reactor.at
         for evse in self.station.world.evses:
             self.views[evse] = [Seen(self._at, View())]
@@ -96,27 +100,39 @@ class Witness:
         if station.station is not self._process:
             if self._process is not None:
                 self.gaps.append((self._at, now))
+                self.deaths.append(self._at)
             self._process, self._last_id = station.station, -1
         self._at = now
         up = station.csms.connected
         if not self.links or self.links[-1][1] is not up:
             self.links.append((now, up))
         for evse, world in station.world.evses.items():
-            place = world.place
-            view = View(
-                world.connected,
-                place.closed,
-                world.flow.current_a >= DRAWS_A,
-                place.offer_a,
-                tuple(place.injected),
-            )
-            if view != self.views[evse][-1].view:
-                self.views[evse].append(Seen(now, view))
-            register_wh = self._register_wh(evse)
-            if register_wh != self.registers[evse][-1][1]:
-                self.registers[evse].append((now, register_wh))
+            if world.flow is not self._flows.get(evse):  # nothing changes without a new flow
+                self._flows[evse] = world.flow
+                self._look_at(evse, world, now)
+            elif world.flow.current_a > 0.0:
+                self._look_at_meter(evse, now)
         if station.station.outbox.last_id != self._last_id:
             self._look_for_news(now)
+
+    def _look_at(self, evse: int, world: EvseWorld, now: float) -> None:
+        place = world.place
+        view = View(
+            world.connected,
+            place.closed,
+            world.flow.current_a >= DRAWS_A,
+            place.offer_a,
+            float("inf") if world.is_fixed else CABLE_A,
+            tuple(place.injected),
+        )
+        if view != self.views[evse][-1].view:
+            self.views[evse].append(Seen(now, view))
+        self._look_at_meter(evse, now)
+
+    def _look_at_meter(self, evse: int, now: float) -> None:
+        register_wh = self._register_wh(evse)
+        if register_wh != self.registers[evse][-1][1]:
+            self.registers[evse].append((now, register_wh))
 
     def did(self, kind: str, evse: int | None = None, token: str = "") -> None:
         self.acts.append(Act(self.station.reactor.at, kind, evse, token))
@@ -179,8 +195,8 @@ class Witness:
 
     def up_since(self, at: float) -> float | None:
         """Since when the link is up at *at*; None while it is down."""
-        before = [link for link in self.links if link[0] <= at]
-        return before[-1][0] if before and before[-1][1] else None
+        index = bisect_right(self.links, (at, True)) - 1
+        return self.links[index][0] if index >= 0 and self.links[index][1] else None
 
     def acted(self, begin: float, end: float) -> bool:
         """Whether anybody could act all the time from *begin* to *end*."""
