@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from station.io.logs import FRAMES, LogSink, configure, goes_to_journal
+from station.io.logs import FRAMES, MAX_RECENT, LogSink, configure, goes_to_journal
 
 
 class BlockedStream(io.StringIO):
@@ -176,3 +176,14 @@ def test_the_journal_is_recognised_by_its_stream() -> None:
         assert not goes_to_journal({}, stream)
         assert not goes_to_journal(ours, io.StringIO())
     os.close(read_end)
+
+
+def test_the_last_lines_are_kept_redacted_and_within_bounds() -> None:
+    """For the diagnostics log (N01)."""
+    sink = LogSink(io.StringIO(), for_journal=False, limit=2 * MAX_RECENT)
+    for number in range(MAX_RECENT + 50):
+        sink.emit(record(f"line {number} password: hunter2"))
+    assert sink.stop(5)
+    kept = sink.recent()
+    assert len(kept) == MAX_RECENT
+    assert kept[-1][1].endswith(f"line {MAX_RECENT + 49} password: ***")
