@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from tests.conformance import status
+from tests.conformance import status, variables
 from tests.conformance.conditions import Features, evaluate
 from tests.conformance.declared import OUTSIDE, Case, cases, features
 from tests.conformance.outcomes import ROOT, Outcome, Outcomes, run
@@ -162,6 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         text = status.document(blocks)
         print(f"\n{status.overview(blocks)}")
         write(options.status, text, print)
+        print(f"\n{variables.summary(variables.rows())}")
+        write(variables.DOCUMENT, variables.document(), print)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from tests.conformance import security_events
+from tests.conformance import security_events, variables
 from tests.conformance.declared import requirements
 from tests.conformance.outcomes import ROOT, Outcomes, named_in_code, named_in_passing_tests
 from tests.conformance.text import table, wrapped
@@ -161,6 +161,8 @@ def document(found: Sequence[Block]) -> str:
         parts += _listed("Open", block.open)
     parts += ["", "## Security events", "", "Files are those of `station/`.", ""]
     parts += [security_events.overview()]
+    parts += ["", "## Device model", "", f"{variables.summary(variables.rows())}."]
+    parts += ["Each by name: `docs/variables.md`."]
     return "\n".join([*parts, ""])
 
 

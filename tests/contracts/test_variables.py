@@ -1,102 +1,105 @@
-"""No variable is an ornament: whatever the CSMS may set, somebody reads or watches."""
+"""No variable is an ornament: somebody honours it, measures it, or nobody can change it."""
 
-import ast
-import functools
-import importlib
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+import re
 
 import pytest
 
-from station.device_model import Mutability, Variable
+from station.device_model import Boolean, Mutability, Slot, Variable
+from station.device_model.variable import Address
+from tests.conformance import variables
+from tests.conformance.variables import DOCUMENT, Heard, Kind, Row, held, judge, rows, users
 
-ROOT = Path(__file__).parents[2]
-
-WITHOUT_EFFECT_YET: dict[str, str] = {}
-"""Names of variables, with the reason."""
-
-
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted((ROOT / "station").rglob("*.py")):
-        if "bench" not in path.parts:
-            yield (
-                ".".join(path.relative_to(ROOT).with_suffix("").parts),
-                ast.parse(path.read_text()),
-            )
+UNITS = {"", "s", "Wh", "W", "A", "V", "Hz", "Percent", "B", "MB", "1/s"}
 
 
-def held(value: Any) -> list[Variable[Any]]:
-    """The variables that a name of a module stands for."""
-    if isinstance(value, Variable):
-        return [value]
-    if isinstance(value, dict):
-        value = tuple(value.values())
-    if isinstance(value, tuple) and value and all(isinstance(each, Variable) for each in value):
-        return list(value)
-    return []
+def row_name(row: Row) -> str:
+    return f"{row.name} of {row.tier}"
 
 
-def is_writable(variable: Variable[Any]) -> bool:
-    return variable.mutability is not Mutability.READ_ONLY
+def slot(mutability: Mutability, *, default: bool | None = True) -> Slot[bool]:
+    variable: Variable[bool] = Variable("A", "B", Boolean(), mutability=mutability)
+    return Slot(variable, Address("A", "B"), Boolean(), default, mutability)
 
 
-@functools.cache
-def writable_names() -> list[str]:
-    names: set[str] = set()
-    for module, tree in modules():
-        bound = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
-        if not any("ariable" in ast.unparse(node) or "_" in ast.unparse(node) for node in bound):
-            continue
-        namespace = vars(importlib.import_module(module))
-        for node in bound:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for target in targets:
-                if isinstance(target, ast.Name) and any(
-                    map(is_writable, held(namespace.get(target.id)))
-                ):
-                    names.add(target.id)
-    return sorted(names)
+def test_every_variable_of_a_station_is_looked_at() -> None:
+    station, _ = variables.observed()
+    names = {
+        (each.address.component, each.address.variable, each.address.instance)
+        for each in station.station.variables.variables()
+    }
+    assert {row.place for row in rows()} == names
+    assert {"TxCtrlr.TxStopPoint", "EVSE.Power", "EVSE.ACCurrent[L1]"} <= {
+        row.name for row in rows()
+    }
 
 
-class Uses(ast.NodeVisitor):
-    """Names that are loaded where it is not only to declare them."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-
-    def visit_Call(self, node: ast.Call) -> None:
-        if isinstance(node.func, ast.Attribute) and node.func.attr == "declare":
-            return
-        self.generic_visit(node)
-
-    def visit_For(self, node: ast.For) -> None:
-        only_declares = len(node.body) == 1 and ".declare(" in ast.unparse(node.body[0])
-        for child in node.body if only_declares else [node.iter, *node.body]:
-            self.visit(child)
-
-    def visit_Name(self, node: ast.Name) -> None:
-        if isinstance(node.ctx, ast.Load):
-            self.names.add(node.id)
+@pytest.mark.parametrize("row", rows(), ids=row_name)
+def test_every_variable_is_honoured_measured_or_constant(row: Row) -> None:
+    assert row.kind is not Kind.ORNAMENT
 
 
-@functools.cache
-def used_names() -> set[str]:
-    uses = Uses()
-    for _, tree in modules():
-        uses.visit(tree)
-    return uses.names
+@pytest.mark.parametrize("row", rows(), ids=row_name)
+def test_the_report_says_the_same(row: Row) -> None:
+    """B07.FR.11"""
+    if row.slot.variable.constant:
+        assert row.kind is Kind.CONSTANT
+    if row.kind is not Kind.HONOURED:
+        assert row.slot.mutability is Mutability.READ_ONLY
+    if row.kind is Kind.MEASURED:
+        assert not row.slot.report(100).persistent or not row.slot.measured
+    known = row.slot.kind.characteristics()
+    assert getattr(row.slot.kind, "unit", "") in UNITS
+    if row.slot.default is not None and row.slot.mutability is not Mutability.WRITE_ONLY:
+        text = row.slot.kind.format(row.slot.default)
+        assert row.slot.parse(text) == row.slot.default, known
 
 
-def test_writable_variables_are_found() -> None:
-    assert {"HEARTBEAT_INTERVAL", "TX_STOP_POINT", "OFFLINE_THRESHOLD"} <= set(writable_names())
+@pytest.mark.parametrize("row", rows(), ids=row_name)
+def test_every_variable_is_described_in_one_line(row: Row) -> None:
+    text = variables.describe(row)
+    assert 5 < len(text) <= 100
+    assert not text.endswith(".")
 
 
-@pytest.mark.parametrize("name", writable_names())
-def test_whoever_declares_a_writable_variable_honours_it(name: str) -> None:
-    if name not in used_names():
-        assert name in WITHOUT_EFFECT_YET
+def test_no_description_is_kept_for_what_is_gone_or_describes_itself() -> None:
+    alone = {row.name for row in rows() if not row.slot.variable.description}
+    assert set(variables.descriptions()) == alone
 
 
-def test_no_exception_outlives_its_reason() -> None:
-    assert set(WITHOUT_EFFECT_YET) & used_names() == set()
+def test_a_writable_variable_that_nobody_uses_is_an_ornament() -> None:
+    assert judge(slot(Mutability.READ_WRITE), Heard())[0] is Kind.ORNAMENT
+    assert judge(slot(Mutability.WRITE_ONLY), Heard())[0] is Kind.ORNAMENT
+
+
+def test_a_variable_that_nobody_gives_a_value_is_an_ornament() -> None:
+    assert judge(slot(Mutability.READ_ONLY, default=None), Heard())[0] is Kind.ORNAMENT
+    assert judge(slot(Mutability.READ_ONLY), Heard())[0] is Kind.CONSTANT
+
+
+def test_whoever_watches_or_gives_is_named() -> None:
+    writable, measured = slot(Mutability.READ_WRITE), slot(Mutability.READ_ONLY, default=None)
+    heard = Heard(
+        gives={id(measured.variable): {"station.blocks.boot"}},
+        watches={id(writable.variable): {"station.csms.pace"}},
+    )
+    assert judge(writable, heard) == (Kind.HONOURED, ("csms/pace",))
+    assert judge(measured, heard) == (Kind.MEASURED, ("blocks/boot",))
+
+
+def test_variables_in_tables_of_a_module_are_found() -> None:
+    one, other = slot(Mutability.READ_WRITE).variable, slot(Mutability.READ_WRITE).variable
+    assert held({"a": one, "b": other}) == [one, other] == held((one, other))
+    assert held(("text",)) == held(3) == []
+    assert len(users()) > 60
+
+
+def test_the_document_is_current() -> None:
+    """`python -m tests.conformance.variables` writes it."""
+    assert DOCUMENT.read_text(encoding="utf-8") == variables.document()
+
+
+def test_the_document_names_no_password() -> None:
+    station, _ = variables.observed()
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert str(station.password) not in text
+    assert re.search(r"BasicAuthPassword` \| station \| [^|]+ \|  \| WriteOnly", text)

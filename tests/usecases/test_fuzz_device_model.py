@@ -58,7 +58,7 @@ TEXTS = (
     "\u202e\ufeff",
 )
 NUMBERS = (0, -1, 1, 9, 10, 2**31, -(2**31) - 1, 2**63, 10**30, 0.1, -0.0, 1e300, 5.0)
-ODD = (None, True, [], {}, [[]], {"id": 1}, "", 0)
+ODD: tuple[Any, ...] = (None, True, [], {}, [[]], {"id": 1}, "", 0)
 IN_PLACE = frozenset({"component", "variable"})
 
 
@@ -190,9 +190,18 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
     return found
 
 
-def ask(station: VirtualStation, action: str, payload: Any) -> Payload | CallError:
-    while not station.csms.connected:  # a setting may have broken the connection
+def is_up(station: VirtualStation) -> bool:
+    return station.csms.connected
+
+
+def wait_for_link(station: VirtualStation) -> None:
+    """A setting may have broken the connection."""
+    while not is_up(station):
         station.advance(5.0)
+
+
+def ask(station: VirtualStation, action: str, payload: Any) -> Payload | CallError:
+    wait_for_link(station)
     message_id = f"fuzz-{len(station.csms.results)}"
     station.csms.send_text(json.dumps([2, message_id, action, payload]))
     for _ in range(200):
@@ -200,7 +209,7 @@ def ask(station: VirtualStation, action: str, payload: Any) -> Payload | CallErr
         if message_id in station.csms.results:
             result: Payload | CallError = station.csms.results[message_id]
             return result
-        if not station.csms.connected:
+        if not is_up(station):
             return CallError("GenericError", "the connection was broken meanwhile")
     raise AssertionError(f"{action} was not answered: {payload}")
 
@@ -247,8 +256,7 @@ def test_what_the_station_sends_after_hostile_settings_still_obeys_the_schemas()
         action = ACTIONS[number % len(ACTIONS)]
         ask(station, action, Maker(chance, station, action).valid())
     station.csms.received.clear()
-    while not station.csms.connected:
-        station.advance(5.0)
+    wait_for_link(station)
     ask(station, "GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"})
     ask(station, "GetMonitoringReport", {"requestId": 2})
     station.advance(60.0)
