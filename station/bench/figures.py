@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from station.bench.figures_inventory import full_inventory
 from station.bench.figures_link import bytes_of_a_day
 from station.bench.figures_lists import local_list, look_ups
 from station.bench.figures_measure import MEASUREMENTS as ON_THE_STATION
@@ -20,7 +21,15 @@ from station.bench.figures_process import empty_program_s
 from station.bench.figures_queue import full_queue, long_queue
 
 COLUMNS = (36, 12, 14)
-MEASUREMENTS = (*ON_THE_STATION, bytes_of_a_day, local_list, look_ups, long_queue, full_queue)
+MEASUREMENTS = (
+    *ON_THE_STATION,
+    bytes_of_a_day,
+    full_inventory,
+    local_list,
+    look_ups,
+    long_queue,
+    full_queue,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -110,19 +110,20 @@ def look_ups(effort: Effort, directory: Path) -> list[Figure]:  # noqa: ARG001 -
 
 
 class Turns:
-    """CPU time of the turns in which frames are handled and old rows are swept away.
+    """CPU time of the turns in which frames are handled and old rows are swept away, or others.
 
     Whatever the reactor does between two turns counts with the later one.
     """
 
-    def __init__(self, reactor: Reactor) -> None:
+    def __init__(self, reactor: Reactor, sources: frozenset[str] = SOURCES) -> None:
+        self._sources = sources
         self.times_ms: list[float] = []
         self._ended_at = time.thread_time()
         reactor.on_turn = self._on_turn
 
     def _on_turn(self, source: str, late_s: float, took_s: float) -> None:
         now = time.thread_time()
-        if source in SOURCES:
+        if source in self._sources:
             self.times_ms.append((now - self._ended_at) * 1000)
         self._ended_at = now
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from station.bench.figures_inventory import full_inventory
 from station.bench.figures_lists import local_list, look_ups
 from station.bench.figures_measure import (
     Effort,
@@ -26,6 +27,7 @@ SHORT = Effort(starts=1, settle_s=0.2, idle_s=0.2, charge_s=0.2, calls=20, event
         charging,
         get_variables,
         durable_events,
+        full_inventory,
         local_list,
         look_ups,
         long_queue,
