@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from station.device_model import Address
 from station.ocpp.codec import format_timestamp
 from station.ocpp.messages.diagnostics import Log
 from station.ocpp.messages.provisioning import Mutability
@@ -77,7 +78,7 @@ class StationLogs:
                     latest=latest,
                     facts=_facts(station),
                     state=msgspec.to_builtins(station.snapshot()),
-                    variables=[("component", "variable", "value"), *_variables(station)],
+                    variables=list(_variables(station)),
                     configuration=_configuration(station),
                     frames=frames,
                     log=log,
@@ -117,12 +118,11 @@ def _facts(station: "Station") -> dict[str, str]:
     return facts
 
 
-def _variables(station: "Station") -> Iterable[tuple[str, ...]]:
+def _variables(station: "Station") -> Iterable[tuple[Address, str]]:
     for entry in station.variables.variables():
         for slot in entry.attributes:
             hidden = slot.mutability is Mutability.WRITE_ONLY or slot.variable.secret
-            component, _, name = str(slot.address).partition(": ")
-            yield component, name, "***" if hidden else slot.text()
+            yield slot.address, "***" if hidden else slot.text()
 
 
 def _configuration(station: "Station") -> dict[str, Any]:

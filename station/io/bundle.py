@@ -58,8 +58,8 @@ class Diagnostics(Struct, frozen=True):
     facts: dict[str, str]
     """For the summary: a few words each."""
     state: dict[str, Any]
-    variables: Sequence[tuple[str, ...]]
-    """Component, variable and value, as texts."""
+    variables: Sequence[tuple[object, str]]
+    """Address ("component: variable" as text) and value."""
     configuration: dict[str, Any]
     frames: Sequence[Line]
     log: Sequence[Line]
@@ -121,8 +121,12 @@ def _json(value: dict[str, Any]) -> str:
     return orjson.dumps(decoded, option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    return "".join(",".join(_cell(redact(cell)) for cell in row) + "\r\n" for row in rows)
+def _table(variables: Sequence[tuple[object, str]]) -> str:
+    rows = [("component", "variable", "value")]
+    for address, value in variables:
+        component, _, variable = str(address).partition(": ")
+        rows.append((component, variable, redact(value)))
+    return "".join(",".join(map(_cell, row)) + "\r\n" for row in rows)
 
 
 def _cell(text: str) -> str:

@@ -65,7 +65,7 @@ def test_secrets_of_frames_state_and_configuration_are_blotted_out() -> None:
         frames=[Line(NOW, f"< {frame}"), Line(NOW, f"< {get_log}")],
         state={"link": {"address": url.partition("?")[0]}, "password": "hunter2-hunter2-"},
         configuration={"network": {"url": "wss://a:hunter2-hunter2-@csms.example"}},
-        variables=[("Some", "Url", "ftp://a:hunter2-hunter2-@x/")],
+        variables=[("Some: Url", "ftp://a:hunter2-hunter2-@x/")],
     )
     assert [name for name, text in made.items() if "hunter2" in text] == []
     assert "SetVariables" in made["frames.txt"]
@@ -85,8 +85,9 @@ def test_a_clock_before_zip_files_does_not_stop_it() -> None:
 
 
 def test_values_that_hold_a_comma_are_quoted() -> None:
-    text = parts(variables=[("TxCtrlr", "TxStartPoint", 'EVConnected,"Authorized"')])
-    assert text["variables.csv"] == 'TxCtrlr,TxStartPoint,"EVConnected,""Authorized"""\r\n'
+    text = parts(variables=[("TxCtrlr: TxStartPoint", 'EVConnected,"Authorized"')])
+    [_, row, *_] = text["variables.csv"].split("\r\n")
+    assert row == 'TxCtrlr,TxStartPoint,"EVConnected,""Authorized"""'
 
 
 def test_the_hardware_is_told_without_any_of_it_being_needed() -> None:
