@@ -296,6 +296,8 @@ class MeterReading(Struct, frozen=True):
 
 def plus(registers: Registers, more: Registers) -> Registers:
     """Register by register; what *more* does not say counts as 0."""
+    if not more:
+        return registers
     return tuple(
         register if register is None or index >= len(more) else register + (more[index] or 0)
         for index, register in enumerate(registers)

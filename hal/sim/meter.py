@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
@@ -82,24 +83,22 @@ class Flow(NamedTuple):
         """Watt-hours that flowed from `at` to *now*."""
         return self.power_w * max(0.0, min(now, self.until) - self.at) / 3600.0
 
-    def by_phase_until(self, now: float) -> tuple[float, ...]:
+    def by_phase_until(self, now: float) -> list[float]:
         """The register of each phase."""
+        registers = [*self.by_phase_wh]
         each_wh = self.energy_until(now) / max(1, self.phases)
-        return tuple(
-            before + (each_wh if phase < self.phases else 0.0)
-            for phase, before in enumerate(self.by_phase_wh)
-        )
+        for phase in range(self.phases):
+            registers[phase] += each_wh
+        return registers
 
     def reading(self, evse: int, meter_phases: int, now: float) -> MeterReading:
         energy_wh = self.energy_until(now)
         soc = self.soc
         if soc is not None:
             soc = round(min(100.0, soc + energy_wh * self.soc_per_wh), 1)
-        currents = tuple(
-            self.current_a if phase < self.phases else 0.0 for phase in range(meter_phases)
-        )
+        present = _present(_currents(self.current_a, self.phases, meter_phases))
         by_phase_wh = self.by_phase_until(now)
-        return _reading(evse, now, self.register_wh + energy_wh, currents, by_phase_wh, soc)
+        return _reading(evse, now, self.register_wh + energy_wh, present, by_phase_wh, soc)
 
 
 def counted(reading: MeterReading, state: MeterState, exact_wh: float) -> MeterReading:
@@ -171,10 +170,6 @@ class MainLoad:
     def used_until(self, now: float) -> float:
         return self.used_wh + BASE_LOAD_W * max(0.0, now - self.at) / 3600.0
 
-    def rebase(self, now: float) -> None:
-        """Monotonic time begins anew; nobody knows for how long the power was cut."""
-        self.at = now
-
 
 def main_reading(
     flows: Iterable[Flow], load: MainLoad, described: MainMeterDescription, now: float
@@ -188,33 +183,62 @@ def main_reading(
         for phase, phase_wh in enumerate(flow.by_phase_until(now)):
             by_phase_wh[phase] += phase_wh
             currents[phase] += flow.current_a if phase < flow.phases else 0.0
-    return _reading(0, now, register_wh, tuple(currents[: described.phases]), by_phase_wh)
+    present = _present(tuple(currents[: described.phases]))
+    return _reading(0, now, register_wh, present, by_phase_wh)
+
+
+class Present(NamedTuple):
+    """What a meter tells besides its registers, while the same current flows."""
+
+    power_w: float
+    currents_a: tuple[float, ...]
+    voltages_v: tuple[float, ...]
+    powers_w: tuple[float, ...]
+    reactive_var: float
+    power_factor: float
+
+
+@lru_cache(64)
+def _currents(current_a: float, phases: int, meter_phases: int) -> tuple[float, ...]:
+    return tuple(current_a if phase < phases else 0.0 for phase in range(meter_phases))
+
+
+@lru_cache(64)
+def _present(currents_a: tuple[float, ...]) -> Present:
+    power_w = sum(currents_a) * VOLTAGE_V
+    return Present(
+        power_w,
+        currents_a,
+        (VOLTAGE_V,) * len(currents_a),
+        tuple(each * VOLTAGE_V for each in currents_a),
+        power_w * REACTIVE_SHARE,
+        POWER_FACTOR if power_w else 1.0,
+    )
 
 
 def _reading(
     evse: int,
     now: float,
     register_wh: float,
-    currents_a: tuple[float, ...],
-    by_phase_wh: Iterable[float],
+    present: Present,
+    by_phase_wh: list[float],
     soc_percent: float | None = None,
 ) -> MeterReading:
-    power_w = sum(currents_a) * VOLTAGE_V
-    phases = len(currents_a)
+    phases = len(present.currents_a)
     return MeterReading(
         evse=evse,
         at=now,
         energy_wh=int(register_wh),
-        power_w=power_w,
-        current_a=currents_a,
-        voltage_v=(VOLTAGE_V,) * phases,
+        power_w=present.power_w,
+        current_a=present.currents_a,
+        voltage_v=present.voltages_v,
         frequency_hz=FREQUENCY_HZ,
         soc_percent=soc_percent,
         export_wh=0,
-        energy_by_phase_wh=tuple(int(each) for each in by_phase_wh)[:phases],
-        power_by_phase_w=tuple(each * VOLTAGE_V for each in currents_a),
+        energy_by_phase_wh=tuple(map(int, by_phase_wh[:phases])),
+        power_by_phase_w=present.powers_w,
         reactive_import_varh=int(register_wh * REACTIVE_SHARE),
         reactive_export_varh=0,
-        reactive_power_var=power_w * REACTIVE_SHARE,
-        power_factor=POWER_FACTOR if power_w else 1.0,
+        reactive_power_var=present.reactive_var,
+        power_factor=present.power_factor,
     )

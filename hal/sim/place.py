@@ -146,7 +146,7 @@ class EvseWorld:
         energy_wh = self.flow.energy_until(now)
         place.at = max(place.at, now)
         if energy_wh > 0.0:
-            place.by_phase_wh = list(self.flow.by_phase_until(now))
+            place.by_phase_wh = self.flow.by_phase_until(now)
             place.register_wh += energy_wh
             place.car.charge(energy_wh)
 
