@@ -45,7 +45,8 @@ class Grants:
         self.on_timeout: Callable[[GrantRow], Any] = lambda _: None
         """Told when EVConnectionTimeOut has passed; the grant is still there."""
         for grant in self._rows.all():
-            self.arm(grant)
+            if not grant.untimed:
+                self.arm(grant)
 
     def all(self) -> list[GrantRow]:
         return self._rows.all()
@@ -112,11 +113,16 @@ class Grants:
 
     # -- EVConnectionTimeOut
 
-    def count_from_now(self, grant: GrantRow) -> GrantRow:
+    def count_from_now(self, grant: GrantRow) -> None:
         """The EV has gone: the time-out counts from here on."""
-        grant = replace(grant, at=self._clock.utc())
+        grant = replace(grant, at=self._clock.utc(), untimed=False)
         self._rows.put(grant)
-        return grant
+        self.arm(grant)
+
+    def untime(self, grant: GrantRow) -> None:
+        """No time-out, also after a restart, until `count_from_now`."""
+        self._rows.put(replace(grant, untimed=True))
+        self.disarm(grant)
 
     def arm(self, grant: GrantRow) -> None:
         """EVConnectionTimeOut counts from the grant (C01.FR.26, E03.FR.05)."""

@@ -59,6 +59,8 @@ class GrantRow(Record, frozen=True, kw_only=True):
     remote_start_id: int | None = None
     evse_ids: tuple[int, ...] = ()
     """The EVSEs for which it holds; empty: all (C01.FR.21)."""
+    untimed: bool = False
+    """The EV has left the cable, which waits locked: however long it takes (E10.FR.01)."""
 
 
 class TransactionRow(Record, frozen=True, kw_only=True):

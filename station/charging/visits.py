@@ -49,8 +49,8 @@ class Visits:
 
         *cause* is a fault that was just raised: forced if it ends a transaction, else it suspends.
         """
-        if not evse.report.plugged and self._grants.kept_lock(evse.id) is not None:
-            self._grants.release_lock(evse.id)  # a cable that is gone is kept for nobody
+        if not evse.report.plugged:
+            self._cable_gone(evse)
         was, connected = self._ledger.before(evse), evse.is_connected
         if connected and not was.connected:
             self._floating.bind(evse)
@@ -87,6 +87,14 @@ class Visits:
         elif row is not None:
             self._progress.end(evse, row, self._resumption.interrupted)
 
+    def _cable_gone(self, evse: Evse) -> None:
+        """It is kept for nobody; and who left it locked has to come back in time after all."""
+        if self._grants.kept_lock(evse.id) is not None:
+            self._grants.release_lock(evse.id)
+        grant = self._grants.of(evse.id)
+        if grant is not None and grant.untimed and not evse.is_connected:
+            self._grants.count_from_now(grant)
+
     def _admit(self, evse: Evse) -> None:
         """Where nobody needs authorisation, whoever plugs in has it (AuthCtrlr.Enabled)."""
         begins = self._ledger.on_evse(evse.id) is None
@@ -105,7 +113,7 @@ class Visits:
             if grant is not None and grant.token == NOBODY:
                 self._grants.drop(grant)
             elif grant is not None:
-                self._grants.arm(self._grants.count_from_now(grant))
+                self._grants.count_from_now(grant)
             return False
         stops = self._policy.stop_on_ev_side_disconnect()
         if stops or ends(row.facts, self._ledger.facts(evse), self._policy.stop_points()):
@@ -118,11 +126,10 @@ class Visits:
             )
             self._progress.evaluate(evse, cause)
             return True
-        again = self._grants.count_from_now(grant)
         if evse.report.plugged:  # E10.FR.01: the cable stays locked, however long it takes
-            self._grants.disarm(again)
+            self._grants.untime(grant)
         else:  # E10.FR.02: a fixed cable must come back in time
-            self._grants.arm(again)
+            self._grants.count_from_now(grant)
         return False
 
     def _connection_timeout(self, grant: GrantRow) -> None:

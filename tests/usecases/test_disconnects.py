@@ -167,6 +167,36 @@ def test_sockets_cable_waits_locked_for_its_owner_however_long(
     assert not is_locked(station)
 
 
+def test_sockets_cable_waits_for_its_owner_through_a_power_cut(make_station: MakeStation) -> None:
+    """E10.FR.01"""
+    station = pulled(make_station, "Authorized", cable="socket", stops=False)
+    station.advance(60.0)
+    station.restart(power_cut=True)
+    station.advance(600.0)
+    assert is_locked(station)
+    assert told(station) == ["Updated EVCommunicationLost Idle"]
+    station.sim.plug(1, side="ev")
+    station.advance(10.0)
+    assert told(station)[-1] == "Updated ChargingStateChanged Charging"
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_cable_that_is_gone_altogether_must_come_back_in_time(
+    make_station: MakeStation, cut: bool
+) -> None:
+    """E10.FR.02: the lock has let it go, and the next driver shall find a free EVSE."""
+    station = pulled(make_station, "Authorized", cable="socket", stops=False)
+    station.advance(60.0)
+    if cut:
+        station.restart(power_cut=True)
+    station.world.evses[1].place.locked = False
+    station.sim.unplug(1, side="station")
+    station.advance(29.0)
+    assert told(station) == ["Updated EVCommunicationLost Idle"]
+    station.advance(3.0)
+    assert told(station)[-1] == "Ended EVConnectTimeout - Timeout"
+
+
 @each_unlock
 @pytest.mark.parametrize("stop", ["EVConnected", "PowerPathClosed"])
 def test_stop_point_ends_the_transaction_and_the_setting_decides_about_the_cable(
