@@ -74,7 +74,7 @@ def took(url: str, **options: Any) -> tuple[TransferResult, float]:
 
 
 def test_http_put_to_a_file() -> None:
-    """N01.FR.14"""
+    """N01.FR.14, N01.FR.17"""
     with web_server() as server:
         result = upload(f"http://{LOGIN}127.0.0.1:{server.port}/logs/7?token=x")
     assert result == TransferResult(TransferEnd.DONE)
@@ -93,7 +93,7 @@ def test_http_put_to_a_folder_names_the_file_there() -> None:
 
 
 def test_http_post_where_put_is_not_taken() -> None:
-    """N01.FR.19"""
+    """N01.FR.18, N01.FR.19"""
     with web_server() as server:
         server.refused_methods["PUT"] = 405
         assert upload(f"http://127.0.0.1:{server.port}/logs/").end is TransferEnd.DONE

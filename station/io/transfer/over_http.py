@@ -139,7 +139,7 @@ def _request(
     body: bytes,
 ) -> None:
     sent = {**headers, "Content-Length": str(len(body)), "User-Agent": "joulepost"}
-    if location.user or location.password:
+    if location.user or location.password:  # N01.FR.17: the URL's own, never those of OCPP
         pair = f"{location.user}:{location.password}".encode()
         sent["Authorization"] = "Basic " + base64.b64encode(pair).decode()
     try:
