@@ -95,6 +95,8 @@ class ClockSynchronised(Struct, frozen=True):
 
     source: str
     step_s: float
+    doubt_s: float = 0.0
+    """How wrong it may be still: the source took so long to answer."""
 
 
 class CsmsTimeTold(Struct, frozen=True):

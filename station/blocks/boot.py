@@ -1,7 +1,7 @@
 """Functional block B, Provisioning: cold boot and registration (B01 to B03), and the clock."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from station.clock import Trust
 from station.context import Context
@@ -72,16 +72,29 @@ class Boot:
         local_first = "NTP" in sources and sources.index("NTP") < sources.index("Heartbeat")
         if local_first and clock.trust is Trust.LOCAL:
             return
-        step_s = (moment - clock.utc()).total_seconds()
-        small = abs(step_s) < STEP_WORTH_A_WORD_S
-        if small and clock.trust is Trust.CSMS:
-            return  # the answer's way takes longer than that
-        if small and clock.trust is Trust.LOCAL:
-            moment, step_s = clock.utc(), 0.0  # confirmed; a step back would misdate what follows
-        clock.set_utc(moment, Trust.CSMS)
+        step_s, doubt_s = self._step_to(moment)
+        if step_s == 0.0 and clock.trust is Trust.CSMS:
+            return
+        clock.set_utc(clock.utc() + timedelta(seconds=step_s), Trust.CSMS)
         if abs(step_s) >= STEP_WORTH_A_WORD_S:
             log.info("the clock was set by the CSMS, %+.0f s", step_s)
-        self._context.events.publish(ClockSynchronised("Heartbeat", step_s))
+        self._context.events.publish(ClockSynchronised("Heartbeat", step_s, doubt_s))
+
+    def _step_to(self, moment: datetime) -> tuple[float, float]:
+        """How far the clock must move, and how wrong it may be then, in seconds.
+
+        The CSMS said so at some moment since it was asked. A clock that agrees with any of them,
+        or nearly, stays as it is: a step back would misdate what follows.
+        """
+        clock, now = self._context.clock, self._context.reactor.now()
+        way_s = now - self._context.csms.last_sent_at
+        step_s = (moment - clock.utc()).total_seconds()
+        agrees = -STEP_WORTH_A_WORD_S - way_s < step_s < STEP_WORTH_A_WORD_S
+        if agrees and clock.trust is not Trust.NONE:
+            return 0.0, 0.0
+        if way_s < STEP_WORTH_A_WORD_S:
+            return step_s, 0.0
+        return step_s + way_s / 2, way_s / 2
 
     def _declare(self, variables: DeviceModel) -> None:
         variables.declare(DATE_TIME)

@@ -2,7 +2,13 @@
 
 from station.context import Context
 from station.device_model import Integer, Variable
-from station.events import BackOnline, CsmsLost, CsmsTimeTold, HeartbeatIntervalGiven
+from station.events import (
+    BackOnline,
+    ClockSynchronised,
+    CsmsLost,
+    CsmsTimeTold,
+    HeartbeatIntervalGiven,
+)
 from station.ocpp.messages.availability import HeartbeatRequest, HeartbeatResponse
 from station.ocpp.messages.remote_control import MessageTrigger
 from station.ocpp.rpc import CallFailed
@@ -12,6 +18,8 @@ from station.records import SendClass
 HEARTBEAT_INTERVAL = Variable(
     "OCPPCommCtrlr", "HeartbeatInterval", Integer(unit="s", min=1, max=604800), default=300
 )
+MOST_TRIES = 3
+"""So often in a row the time is asked for again at once."""
 DAY_S = 86400.0
 """The clock is compared at least once in 24 h, whatever else is sent (G02.FR.07)."""
 
@@ -22,17 +30,27 @@ class Heartbeat:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._timer: Timer | None = None
+        self._asked_again = 0
         self._last_heartbeat_at = context.reactor.now()
         context.variables.declare(HEARTBEAT_INTERVAL)
         context.variables.watch(HEARTBEAT_INTERVAL, lambda *_: self._arm())
         context.events.subscribe(BackOnline, lambda _: self._arm())
         context.events.subscribe(CsmsLost, lambda _: self._disarm())
         context.events.subscribe(HeartbeatIntervalGiven, self._on_interval_given)
+        context.events.subscribe(ClockSynchronised, self._on_clock_synchronised)
         context.queries.triggers[MessageTrigger.HEARTBEAT] = self._triggered
 
     def _on_interval_given(self, event: HeartbeatIntervalGiven) -> None:
         if event.interval_s > 0:  # B01.FR.04, G02.FR.01
             self._context.variables.update(HEARTBEAT_INTERVAL, event.interval_s, persist=True)
+
+    def _on_clock_synchronised(self, event: ClockSynchronised) -> None:
+        """An answer that was long on its way tells the time badly: ask anew, but not for ever."""
+        if event.doubt_s == 0.0:
+            self._asked_again = 0
+        elif self._asked_again < MOST_TRIES:
+            self._asked_again += 1
+            self._send(asked_for=False)
 
     def _due_at(self) -> float:
         quiet = self._context.csms.last_sent_at + self._context.variables[HEARTBEAT_INTERVAL]
