@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -188,6 +189,28 @@ def test_no_cable_is_kept_for_somebody_who_has_nothing_to_show(
     assert station.world.evses[1].place.locked
     refuse(station)
     assert not station.world.evses[1].place.locked
+
+
+def test_an_answer_that_was_long_on_its_way_does_not_set_the_clock_back() -> None:
+    """B01.FR.06, G02.FR.06; the core hung, or the line is slow: the time is asked for again."""
+    station = VirtualStation(start=False)
+    station.power_up()
+    while "BootNotification" not in station.csms.actions():
+        station.advance(0.001)
+    station.reactor.freeze(3.0)
+    station.advance(10)
+    error = station.station.clock.utc() - station.utc
+    assert abs(error) < timedelta(seconds=0.1)
+
+
+def test_a_csms_that_always_answers_late_is_not_asked_for_the_time_for_ever() -> None:
+    station = VirtualStation(start=False)
+    station.csms.latency_s = (3.0, 4.0)
+    station.power_up()
+    station.advance(250)
+    assert len(station.csms.of("Heartbeat")) <= 3
+    error = station.station.clock.utc() - station.utc
+    assert abs(error) < timedelta(seconds=4)
 
 
 SET_TIMEOUT = """[2,"mine","SetVariables",{"setVariableData":[{"component":{"name":"TxCtrlr"},
