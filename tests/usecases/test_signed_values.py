@@ -1,5 +1,6 @@
 """Signed meter values: begin, course and end of a charge, as the meter signed them."""
 
+from datetime import datetime
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -14,6 +15,7 @@ from tests.usecases.charges import Act, each_begin, each_end
 from tests.usecases.conftest import MakeStation
 from tests.usecases.signing import (
     CARD,
+    SIGNING,
     begin,
     charge,
     checked,
@@ -623,3 +625,25 @@ def test_the_same_life_gives_the_same_frames(make_station: MakeStation) -> None:
         charge(station, 100)
         traces.append(station.trace())
     assert traces[0] == traces[1]
+
+
+def test_samples_of_a_station_that_did_not_know_the_time_keep_their_signatures() -> None:
+    """They are dated when somebody tells the time, and so are their signatures."""
+    station = VirtualStation(
+        variables=SIGNING | COLLECTED, signing=True, clock_error_s=-7200.0, start=False
+    )
+    station.csms.go_offline()
+    station.power_up()
+    station.settle()
+    begin(station)
+    station.advance(100)
+    station.csms.go_online()
+    station.advance(30)
+    end(station)
+    station.advance(10)
+    ended = of(station.csms.events(), "Ended")
+    data_sets = checked(station, ended)
+    assert reasons(data_sets) == "BCCCCE"
+    for value, data_set in zip(ended["meterValue"], data_sets, strict=True):
+        told = datetime.fromisoformat(value["timestamp"])
+        assert abs((told - data_set.readings[0].at).total_seconds()) < 2
