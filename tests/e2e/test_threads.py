@@ -45,6 +45,10 @@ class StallingDisk:
         self._inner = inner
         self.due, self.begun, self.over = (threading.Event() for _ in range(3))
 
+    @property
+    def is_low(self) -> bool:
+        return self._inner.is_low
+
     def open(self) -> Opening:
         return self._inner.open()
 
