@@ -281,7 +281,7 @@ def document() -> str:
             "",
             "Written by `make status` from a running simulated station (two EVSEs with sockets,",
             "signing meters, a main meter, bay sensors); do not edit. A station with less shows",
-            "less. Variables that OCPP 2.0.1 does not know and that can be set are explained",
+            "less. Variables that OCPP 2.0.1 does not know are explained",
             "in [vendor-variables.md](vendor-variables.md).",
             "",
             "*Behind it*: *honoured* by the modules of `station/` that read or watch it,",

@@ -35,7 +35,7 @@ def test_documented_variable_is_what_the_report_says(
     characteristics = found["variableCharacteristics"]
     assert kind.startswith(characteristics["dataType"])
     if "valuesList" in characteristics:
-        assert characteristics["valuesList"].split(",") == re.findall(r"`(\w+)`", kind)
+        assert characteristics["valuesList"].split(",") == re.findall(r"`([^`]+)`", kind)
     elif "maxLimit" in characteristics:
         assert f"{int(characteristics['maxLimit'])}" in kind
         assert characteristics.get("unit", "") in kind
