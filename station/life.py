@@ -31,8 +31,15 @@ class ProcessRow(Record, frozen=True, kw_only=True):
 PROCESS = Table("process", ProcessRow, lambda row: row.name)
 
 
-def boot_reason(last: ProcessRow | None, boot_id: str, *, watchdog: bool) -> BootReason:
-    """Told from what was committed before the end and from the kernel's boot id (B01.FR.09)."""
+def boot_reason(
+    last: ProcessRow | None, boot_id: str, *, watchdog: bool, forgetful: bool = False
+) -> BootReason:
+    """Told from what was committed before the end and from the kernel's boot id (B01.FR.09).
+
+    *forgetful*: the store was lost, and with it why the last process ended.
+    """
+    if last is None and forgetful:
+        return BootReason.UNKNOWN
     if last is None or last.boot_id != boot_id:
         planned = last is not None and last.intent not in (None, BootReason.LOCAL_RESET)
         return last.intent if last and planned and last.intent else BootReason.POWER_UP

@@ -173,7 +173,12 @@ class Station:
 
     def _begin_process(self) -> BootReason:
         last = self._processes.get("process")
-        reason = boot_reason(last, self.env.boot_id, watchdog=self.ports.watchdog_fired)
+        reason = boot_reason(
+            last,
+            self.env.boot_id,
+            watchdog=self.ports.watchdog_fired,
+            forgetful=self.store.health is not StoreHealth.OK,
+        )
         failures = last.failures if last is not None else 0
         self._processes.put(ProcessRow(boot_id=self.env.boot_id, failures=failures))
         self.store.commit()

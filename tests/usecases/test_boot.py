@@ -3,9 +3,14 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from station.bench.fake_csms import CallError, Refusal
 from station.bench.virtual import VirtualStation
+from station.ocpp.messages.provisioning import BootReason
+from station.records import StoreHealth
+from station.store.backend import Opening
+from station.store.memory_disk import MemoryDisk
 from tests.usecases.accounting import assert_wire_rules
 from tests.usecases.linking import BACK_OFF, LATENCY_S, gaps, sent
 
@@ -267,3 +272,26 @@ def test_a_crash_after_a_reset_is_told_as_the_crash_it_is() -> None:
     station.advance(30)
     station.restart()
     assert reason(station) == "ApplicationReset"
+
+
+class LostDisk(MemoryDisk):
+    """What the last process wrote was damaged and set aside."""
+
+    def open(self) -> Opening:
+        return replace(super().open(), health=StoreHealth.REPLACED)
+
+
+def test_whoever_lost_his_memory_does_not_say_why_he_booted() -> None:
+    station = VirtualStation(disk=LostDisk()).boot()
+    station.csms.received.clear()
+    assert station.station.boot_reason is BootReason.UNKNOWN
+
+
+def test_a_boot_that_the_csms_asked_to_be_told_of_is_triggered() -> None:
+    station = VirtualStation(start=False)
+    station.csms.boot_status = "Pending"
+    station.power_up()
+    station.settle()
+    assert station.csms.call("TriggerMessage", {"requestedMessage": "BootNotification"})
+    station.settle()
+    assert reason(station) == "Triggered"
