@@ -67,7 +67,7 @@ class Visits:
         self._progress.evaluate(evse, cause)
 
     def may_begin(self, evse: Evse) -> None:
-        """The CSMS has accepted the station, or the EVSE works again: what waited begins."""
+        """The CSMS has accepted the station, or the EVSE is in service again: it may begin."""
         if self._ledger.waiting(evse).connected:
             self._admit(evse)
         self._progress.evaluate(evse, None)
