@@ -115,6 +115,16 @@ class Outbox(Protocol):
         ...
 
     @property
+    def total_bytes(self) -> int:
+        """What all queued rows take."""
+        ...
+
+    @property
+    def undelivered(self) -> int:
+        """How many messages were given up (E13.FR.04)."""
+        ...
+
+    @property
     def last_id(self) -> int:
         """The id of the newest row ever appended."""
         ...

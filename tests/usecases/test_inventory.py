@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from hal.api import FaultName, ReaderStatus, TokenUnreadable
+from station.bench.fake_csms import Refusal
 from station.bench.virtual import VirtualStation
 
 CARD = "04A1B2C3"
@@ -211,6 +212,20 @@ def test_queue_depth_is_what_waits(station: VirtualStation) -> None:
     assert read(station, "OCPPCommCtrlr", "Entries", instance="Queue") == str(waiting)
     assert read(station, "OCPPCommCtrlr", "Entries", instance="QueuedTransactionEvents") == str(
         station.station.outbox.transaction_rows
+    )
+    size = str(station.station.outbox.total_bytes)
+    assert read(station, "OCPPCommCtrlr", "Storage", instance="Queue") == size != "0"
+
+
+def test_what_was_given_up_is_counted(station: VirtualStation) -> None:
+    """E13.FR.04"""
+    assert read(station, "OCPPCommCtrlr", "Count", instance="Undelivered") == "0"
+    station.variable("OCPPCommCtrlr", "MessageAttempts", "1", instance="TransactionEvent")
+    station.csms.answers["TransactionEvent"] = Refusal("InternalError")
+    charge(station)
+    assert station.station.outbox.undelivered > 0
+    assert read(station, "OCPPCommCtrlr", "Count", instance="Undelivered") == str(
+        station.station.outbox.undelivered
     )
 
 

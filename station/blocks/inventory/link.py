@@ -33,6 +33,20 @@ QUEUED_TRANSACTION_EVENTS = observed(
     "transaction events among the messages that wait for the CSMS",
     instance="QueuedTransactionEvents",
 )
+QUEUED_BYTES = observed(
+    "OCPPCommCtrlr",
+    "Storage",
+    Integer(unit="B", min=0),
+    "what the messages that wait for the CSMS take",
+    instance="Queue",
+)
+UNDELIVERED = observed(
+    "OCPPCommCtrlr",
+    "Count",
+    Integer(min=0),
+    "messages that were given up after their last attempt, and are kept on the station",
+    instance="Undelivered",
+)
 
 
 class DataLink:
@@ -47,6 +61,8 @@ class DataLink:
             (RECONNECTS, lambda: self._reconnects),
             (QUEUED, lambda: len(outbox)),
             (QUEUED_TRANSACTION_EVENTS, lambda: outbox.transaction_rows),
+            (QUEUED_BYTES, lambda: outbox.total_bytes),
+            (UNDELIVERED, lambda: outbox.undelivered),
         ):
             variables.declare(number)
             variables.provide(number, getter, announced=number is RECONNECTS)
