@@ -6,7 +6,7 @@ A boot that ended before anybody told the time is dated by the one after it: it 
 most until that began.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -46,6 +46,7 @@ class ClockFixes:
 
     def __init__(self, store: Store, events: EventBus, clock: Clock, signs: LifeSigns) -> None:
         self._rows, self._clock, self._signs = store.table(CLOCK_FIXES), clock, signs
+        self._true: set[datetime] = set()
         events.subscribe(ClockSynchronised, self._on_synchronised)
         row = self._rows.get(signs.boot_id)
         if row is not None and clock.trust is Trust.NONE:
@@ -58,12 +59,24 @@ class ClockFixes:
             return None
         return Doubt(boot_id=self._signs.boot_id, offset_s=self._clock.offset_s)
 
-    def shift(self, doubt: Doubt) -> timedelta:
-        """From a moment of then to the same moment by the clock of now, trusted or not."""
-        offset_s = self.offset_s(doubt.boot_id)
-        if offset_s is None:
-            offset_s = self._guessed(self._clock.offset_s).get(doubt.boot_id, doubt.offset_s)
-        return timedelta(seconds=offset_s - doubt.offset_s)
+    def moment(self, at: datetime, doubt: Doubt | None) -> datetime:
+        """What was *at* when it was taken, for a message of now.
+
+        True, or by the clock of now if nobody can tell better: such a message is dated as a
+        whole when it is sent, but for the moments of which `is_true` says that they stand.
+        """
+        offset_s = None if doubt is None else self.offset_s(doubt.boot_id)
+        if doubt is not None:
+            guessed = self._guessed(self._clock.offset_s)
+            by_now_s = guessed.get(doubt.boot_id, doubt.offset_s) if offset_s is None else offset_s
+            at += timedelta(seconds=by_now_s - doubt.offset_s)
+        if (doubt is None or offset_s is not None) and self._clock.trust is Trust.NONE:
+            self._true.add(at)
+        return at
+
+    def is_true(self, at: datetime) -> bool:
+        """Whether `moment` has told it while the clock of now was in doubt, and knew it."""
+        return at in self._true
 
     def offset_s(self, boot_id: str) -> float | None:
         """What dates the messages of that boot; None while nobody has told the time."""
@@ -72,6 +85,7 @@ class ClockFixes:
 
     def _on_synchronised(self, _: ClockSynchronised) -> None:
         row, offset_s = self._rows.get(self._signs.boot_id), self._clock.offset_s
+        self._true.clear()
         if row is not None:
             self._rows.put(replace(row, offset_s=offset_s))
             return

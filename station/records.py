@@ -1,6 +1,7 @@
 """Frozen rows and values that store, events and charging share."""
 
 from collections.abc import Callable
+from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Generic, TypeVar
 
@@ -67,6 +68,8 @@ class OutboxRow(Record, frozen=True, kw_only=True):
     clock_offset_s: float | None = None
     """UTC minus monotonic time when it was written, if that clock was not to be trusted yet:
     its timestamps are shifted by the difference when it is sent. None: they stand."""
+    true_times: tuple[datetime, ...] = ()
+    """Timestamps in it that stand all the same: taken when the time was known."""
     transaction_id: str = ""
     seq_no: int = 0
     attempts: int = 0

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -107,6 +107,7 @@ class Durable:
                 seq_no=seq_no,
                 boot_id=self._boot_id,
                 clock_offset_s=self._clock.offset_s if untrusted else None,
+                true_times=self._true_times(request) if untrusted else (),
                 offline=offline,
                 worth=worth_of(request),
             )
@@ -114,6 +115,10 @@ class Durable:
         if held:
             self.holds.hold(row)
         return row.id
+
+    def _true_times(self, request: Request[Any]) -> tuple[datetime, ...]:
+        """What stands as it is in a message that is dated when it is sent."""
+        return tuple(at for at in codec.times_of(request) if self._fixes.is_true(at))
 
     def recall(self, row_id: int) -> Request[Any] | None:
         """Hold a message that no line was offered since the process began, and tell what it says.
@@ -159,7 +164,7 @@ class Durable:
         if offset_s is not None and row.clock_offset_s is not None:
             shift = timedelta(seconds=offset_s - row.clock_offset_s)
             request = codec.decode_request(ACTIONS[row.action], msgspec.json.decode(payload))
-            payload = codec.encode(codec.shift_times(request, shift))
+            payload = codec.encode(codec.shift_times(request, shift, row.true_times))
         if row.action != "TransactionEvent":
             return payload
         return payload[:-1] + (b',"offline":true}' if row.offline else b',"offline":false}')

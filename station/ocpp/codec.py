@@ -7,7 +7,7 @@ otherwise only after a refusal.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import Annotated, Any, TypeVar, get_args, get_origin
@@ -82,16 +82,31 @@ def format_timestamp(when: datetime) -> str:
     return when.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=spec) + "Z"
 
 
-def shift_times(value: Any, shift: timedelta) -> Any:
-    """A copy of a message with every timestamp in it moved by *shift*."""
+def shift_times(value: Any, shift: timedelta, but_for: Container[datetime] = ()) -> Any:
+    """A copy of a message with every timestamp in it moved by *shift*, but for these."""
     if isinstance(value, datetime):
-        return value + shift
+        return value if value in but_for else value + shift
     if isinstance(value, list | tuple):
-        return [shift_times(item, shift) for item in value]
+        return [shift_times(item, shift, but_for) for item in value]
     if isinstance(value, Message):
-        moved = {name: shift_times(getattr(value, name), shift) for name in value.__struct_fields__}
+        moved = {
+            name: shift_times(getattr(value, name), shift, but_for)
+            for name in value.__struct_fields__
+        }
         return type(value)(**moved)
     return value
+
+
+def times_of(value: Any) -> Iterator[datetime]:
+    """Every timestamp in a message."""
+    if isinstance(value, datetime):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from times_of(item)
+    elif isinstance(value, Message):
+        for name in value.__struct_fields__:
+            yield from times_of(getattr(value, name))
 
 
 def parse_timestamp(text: str) -> datetime | None:

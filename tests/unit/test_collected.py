@@ -70,8 +70,11 @@ class Fixes:
     def doubt(self) -> Doubt | None:
         return self.doubted
 
-    def shift(self, doubt: Doubt) -> timedelta:
-        return self.error
+    def moment(self, at: datetime, doubt: Doubt | None) -> datetime:
+        return at if doubt is None else at + self.error
+
+    def is_true(self, at: datetime) -> bool:
+        return False
 
 
 class Bench:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -211,6 +211,27 @@ def test_a_csms_that_always_answers_late_is_not_asked_for_the_time_for_ever() ->
     assert len(station.csms.of("Heartbeat")) <= 3
     error = station.station.clock.utc() - station.utc
     assert abs(error) < timedelta(seconds=4)
+
+
+def test_samples_keep_their_time_when_the_clock_dies_in_mid_charge() -> None:
+    """Fault F17: the power fails, and with it a clock that has been right until then."""
+    station = charging(variables={"SampledDataCtrlr.TxEndedInterval": "30"})
+    station.advance(120)
+    began = station.utc
+    station.csms.go_offline()
+    station.clock_error_s = -50 * 365.25 * 86400
+    station.restart(power_cut=True)
+    station.advance(60)
+    station.sim.token(PLAIN, evse=1)
+    station.advance(10)
+    station.csms.go_online()
+    station.advance(60)
+    ended = station.csms.events()[-1]
+    assert ended["eventType"] == "Ended"
+    times = [datetime.fromisoformat(value["timestamp"]) for value in ended["meterValue"]]
+    assert times == sorted(times)
+    assert len([at for at in times if at < began]) >= 5
+    assert abs(times[-1] - datetime.fromisoformat(ended["timestamp"])) < timedelta(seconds=0.1)
 
 
 SET_TIMEOUT = """[2,"mine","SetVariables",{"setVariableData":[{"component":{"name":"TxCtrlr"},

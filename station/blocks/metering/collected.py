@@ -118,7 +118,7 @@ class Series:
         wording = self.row.wordings[number]
         words, doubt = wording.words, wording.doubt
         return MeterValue(
-            timestamp=at if doubt is None else at + fixes.shift(doubt),
+            timestamp=fixes.moment(at, doubt),
             sampled_value=[
                 SampledValue(
                     value=number,
@@ -175,7 +175,11 @@ class Collected:
         between = _fitting(lists, room)
         self.forget(transaction_id)
         first, rest = kept[:1], kept[1:]
-        return [*first, *sorted([*rest, *between], key=lambda value: value.timestamp), *last]
+        return [*first, *sorted([*rest, *between], key=self._age), *last]
+
+    def _age(self, value: MeterValue) -> tuple[bool, datetime]:
+        """What was dated before the clock was lost comes before what waits for its date."""
+        return not self._fixes.is_true(value.timestamp), value.timestamp
 
     def forget(self, transaction_id: str) -> None:
         for row in self._kept(transaction_id):
@@ -228,9 +232,7 @@ class Collected:
             self._pages.delete(PAGES.key(_page(row, number)))
 
     def _dated(self, row: CollectedRow) -> MeterValue:
-        if row.doubt is None:
-            return row.value
-        moment = row.value.timestamp + self._fixes.shift(row.doubt)
+        moment = self._fixes.moment(row.value.timestamp, row.doubt)
         return replace(row.value, timestamp=moment)
 
     def _kept(self, transaction_id: str) -> list[CollectedRow]:

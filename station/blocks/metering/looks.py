@@ -219,4 +219,4 @@ class Looks:
         return self._continuity.told(transaction_id, reading, max_power_w)
 
     def _dated(self, row: MeteredRow) -> datetime:
-        return row.at if row.doubt is None else row.at + self._context.fixes.shift(row.doubt)
+        return self._context.fixes.moment(row.at, row.doubt)

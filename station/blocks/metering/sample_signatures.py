@@ -5,7 +5,7 @@ signed, evenly spread, and what an Ended event has no room for goes from between
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 from msgspec import Struct
@@ -100,8 +100,7 @@ class SampleSignatures:
         return counts.setdefault(context, Count())
 
     def _dated(self, row: SampleSignatureRow) -> datetime:
-        shift = timedelta() if row.doubt is None else self._fixes.shift(row.doubt)
-        return row.at + shift
+        return self._fixes.moment(row.at, row.doubt)
 
 
 def fitting(
