@@ -145,9 +145,10 @@ class Collected:
     def keep(self, transaction_id: str, values: Sequence[MeterValue]) -> None:
         """These stay, whatever happens."""
         number = max((row.number for row in self._kept(transaction_id)), default=0)
-        doubt = self._fixes.doubt()
         for value in values:
             number += 1
+            known = self._fixes.is_true(value.timestamp)
+            doubt = None if known else self._fixes.doubt()
             self._rows.put(
                 CollectedRow(transaction_id=transaction_id, number=number, value=value, doubt=doubt)
             )
