@@ -16,7 +16,7 @@ from tests.usecases.stage import Stage
 
 STEPS = 40
 WAITS_S = (0.0, 0.02, 0.5, 1.5, 3.0, 8.0, 20.0, 70.0, 400.0)
-DEAD_CLOCKS = False
+DEAD_CLOCKS = True
 FIFTY_YEARS_S = 50 * 365.25 * 86400
 START_POINTS = tuple(point for point in TxPoint if point is not TxPoint.DATA_SIGNED)
 STOP_POINTS = START_POINTS
