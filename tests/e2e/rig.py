@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hal.tokens import OneCard
 from station.cli.demo_car import StationApi
 from station.presets import preset_from_key
 
@@ -153,6 +154,8 @@ class Sim:
         self.process: Child
         self.children: list[Child] = []
         self._api: StationApi | None = None
+        self._shown_at: dict[int | None, float] = {}
+        """When the last token was shown at each reader."""
 
     def start(self, *options: str) -> "Sim":
         """Begin to run; what it says and does is to be waited for."""
@@ -230,7 +233,11 @@ class Sim:
         self.post(f"evses/{evse}/unplug")
 
     def token(self, id_token: str = TOKEN, *, evse: int | None = 1, **more: Any) -> None:
+        """Show a token; the hand that showed one before has been away long enough."""
+        shown_at = self._shown_at.get(evse, float("-inf"))
+        until(lambda: time.monotonic() > shown_at + OneCard.SAME_S + 0.1, lambda: "time stands")
         self.post("token", id_token=id_token, evse=evse, **more)
+        self._shown_at[evse] = time.monotonic()
 
     def charge(self, evse: int = 1) -> None:
         """Plug a car in and show a token; returns when energy flows."""
