@@ -123,6 +123,7 @@ class LocalList:
         self._sweeper: Timer | None = None
         self._declare()
         context.queries.known_token.register(self.known_token)
+        context.queries.personal_data.append(self)
         context.csms.answer(SendLocalListRequest, self.send_local_list)
         context.csms.answer(GetLocalListVersionRequest, self.get_local_list_version)
         self._sweep_later()  # a restart may have come between the update and the sweep
@@ -152,6 +153,15 @@ class LocalList:
         row = self._shards.get(_row_key(self._head.generation, _shard(key)))
         raw = None if row is None else _decode_infos(row.infos).get(key)
         return None if raw is None else _decode_info(raw)
+
+    def about(self, token: TokenRow) -> list[str]:
+        """N09.FR.05"""
+        info = self.find(token)
+        return [] if info is None else [f"local authorization list: {info.status}"]
+
+    def forget(self, token: TokenRow) -> list[str]:
+        """N10.FR.03, N10.FR.06: only SendLocalList changes the list (D01.FR.09)."""
+        return [f"kept until SendLocalList removes it: {line}" for line in self.about(token)]
 
     def get_local_list_version(self, _: GetLocalListVersionRequest) -> GetLocalListVersionResponse:
         enabled = self._context.variables[ENABLED]

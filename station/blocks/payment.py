@@ -110,7 +110,17 @@ class Payments:
         for event in MAY_CHANGE_SOMETHING:
             subscribe(event, lambda _: self._look())
         context.queries.may_start.register(self._object)
+        context.queries.personal_data.append(self)
         context.reactor.call_later(BOOT_S, self._take_up, source="payment")
+
+    def about(self, token: TokenRow) -> list[str]:
+        """N09.FR.05"""
+        mine = [row for row in self._rows.all() if row.token == token]
+        return [f"payment at terminal {row.terminal}: {row.stage}" for row in mine]
+
+    def forget(self, token: TokenRow) -> list[str]:
+        """N10.FR.03: what the terminal must still hear of goes by itself once it has."""
+        return [f"kept until the terminal has settled it: {line}" for line in self.about(token)]
 
     # -- what happens
 

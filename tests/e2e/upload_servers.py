@@ -161,7 +161,11 @@ def sftp_server(folder: Path, key: asyncssh.SSHKey) -> Iterator[int]:
             return asyncssh.SFTPServer(channel, chroot=str(folder).encode())
 
         server = await asyncssh.create_server(
-            lambda: _SshServer(connections), "127.0.0.1", 0, server_host_keys=[key], sftp_factory=sftp
+            lambda: _SshServer(connections),
+            "127.0.0.1",
+            0,
+            server_host_keys=[key],
+            sftp_factory=sftp,
         )
         ready.append(server)
         started.set()

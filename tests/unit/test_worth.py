@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from station.csms.worth import worth_of
+from station.ocpp.messages.availability import HeartbeatRequest
 from station.ocpp.messages.common import (
     EVSE,
     IdToken,
@@ -16,7 +17,6 @@ from station.ocpp.messages.common import (
     SampledValue,
     SignedMeterValue,
 )
-from station.ocpp.messages.availability import HeartbeatRequest
 from station.ocpp.messages.transactions import (
     ChargingState,
     Transaction,

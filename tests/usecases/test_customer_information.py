@@ -79,6 +79,19 @@ def test_no_line_holds_the_token_itself() -> None:
     assert "04A1B2C3" not in "".join(told(station)).upper()
 
 
+def test_the_local_list_is_told_of_and_kept() -> None:
+    """N10.FR.03, N10.FR.06: only the CSMS changes the list."""
+    station = VirtualStation().boot()
+    entry = {"idToken": TOKEN, "idTokenInfo": {"status": "Accepted"}}
+    update = {"versionNumber": 3, "updateType": "Full", "localAuthorizationList": [entry]}
+    station.csms.call("SendLocalList", update)
+    ask(station, report=True, clear=True)
+    (data,) = told(station)
+    assert "local authorization list: Accepted" in data
+    assert "kept until SendLocalList removes it" in data
+    assert station.csms.call("GetLocalListVersion", {})["versionNumber"] == 3
+
+
 def test_nothing_is_kept_by_certificate() -> None:
     """N09.FR.06; N10.FR.09 is for the CSMS"""
     station = charging()
