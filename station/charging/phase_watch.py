@@ -7,7 +7,7 @@ from station.charging.steps import TransactionStep
 from station.events import EventBus
 from station.reactor import Reactor
 
-LOOK_S = 10.0
+LOOK_S = 30.0
 """How often the meter is looked at while energy flows; two looks must agree."""
 
 

@@ -105,7 +105,7 @@ def test_phases_that_change_are_told_without_any_sample(make_station: MakeStatio
     station = charging(make_station, variables=quiet)
     for phases in (1, 2, 3):
         set_phases(station, phases)
-        station.advance(25.0)
+        station.advance(65.0)
     events = station.csms.events()
     assert [event["numberOfPhasesUsed"] for event in events] == [1, 2, 3]
     assert told(station) == ["Updated ChargingStateChanged Charging"] * 3
