@@ -52,7 +52,7 @@ def local_list(effort: Effort, directory: Path) -> list[Figure]:
         ),
         Figure(
             "memory for each listed token",
-            (full_mb - empty_mb) * 1e6 / tokens,
+            max(0.0, full_mb - empty_mb) * 1e6 / tokens,  # noise, for a short list
             "B",
             300.0,
             note=f"RSS {full_mb:.0f} MB after the start, {replaced_mb:.0f} MB after a "
