@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+from hal.payment import PaymentStage
 from station.bench.virtual import VirtualStation
 from station.blocks.security_events import CRITICAL
 from station.store.units import to_sql_name
@@ -19,6 +20,7 @@ PASSING = (
     "sample_series",
     "meter_session",
     "metered",
+    "payment",
 )
 """Tables that hold nothing when nobody charges and nothing waits."""
 
@@ -29,6 +31,7 @@ def assert_bounds(witness: Witness, wire: Wire, settings: Settings) -> None:
     assert_backlog_is_paced(witness, wire, settings)
     assert_nothing_is_left(witness.station)
     assert_security_is_told(witness.station)
+    assert_payments_are_settled(witness.station)
     assert_no_secret(witness.station)
 
 
@@ -81,6 +84,14 @@ def assert_security_is_told(station: VirtualStation) -> None:
     for row in station.station.security_events.entries():
         if row.type in CRITICAL:
             assert (row.type, row.tech_info) in told, f"{row.type} of {row.at} was never told"
+
+
+def assert_payments_are_settled(station: VirtualStation) -> None:
+    """C03: whoever has paid gets energy or the money back, and the terminal knows which."""
+    for book in station.world.terminals.values():
+        for payment in book.payments:
+            final = payment.stage in (PaymentStage.ENDED, PaymentStage.RELEASED)
+            assert final, f"{payment.reference} at EVSE {payment.evse} is {payment.stage}"
 
 
 def assert_no_secret(station: VirtualStation) -> None:

@@ -8,7 +8,12 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from hal.api import FaultName
+from hal.payment import TerminalDescription
+from hal.sim.board import sim_board_description
+from hal.sim.meter import Glitch
 from station.bench.fake_csms import Refusal
 from station.charging.transaction import TxPoint
 from tests.usecases.persona import KNOWN, MASTER_GROUP, MOODS, REFUSALS
@@ -53,6 +58,8 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "AlignedDataCtrlr.SendDuringIdle": ("true", "false"),
 }
 """What an installer may have chosen, and what the CSMS changes in mid-life."""
+LASTING_GLITCHES = (Glitch.NAN, Glitch.FROZEN)
+"""Others that last are taken for another meter, and then its register counts."""
 CROWDED = {
     "OCPPCommCtrlr.QueueMaxMessages": "100",
     "SampledDataCtrlr.TxUpdatedInterval": "9",
@@ -95,6 +102,7 @@ class Life(Stage):
             "connectors": rng.choice((1, 1, 2)),
             "cable": rng.choice(("fixed", "socket")),
             "master_pass": rng.choice(("stop-all", "choose")),
+            "terminal": rng.random() < 0.3,
             "signing": rng.random() < 0.2,
         }
         presets = {name: rng.choice(values) for name, values in SETTINGS.items()}
@@ -106,6 +114,12 @@ class Life(Stage):
             presets |= CROWDED
             self.waits_s = (*WAITS_S, 1200.0, 2400.0)
         self.log.append(f"{options} {presets}")
+        if options.pop("terminal"):
+            board = sim_board_description(
+                options["evses"], options["connectors"], options["cable"], signs=options["signing"]
+            )
+            terminal = TerminalDescription("terminal", None)
+            options["description"] = replace(board, terminals=(terminal,))
         super().__init__(presets, options, seed)
 
     def run(self) -> None:
@@ -123,6 +137,10 @@ class Life(Stage):
         self.assert_everything()
 
     def evse(self) -> int:
+        """Any EVSE, but rather one where something is going on."""
+        busy = [evse for evse, world in self.station.world.evses.items() if world.connected]
+        if busy and self.rng.random() < 0.5:
+            return self.rng.choice(busy)
         return self.rng.randint(1, len(self.station.world.evses))
 
 
@@ -172,6 +190,31 @@ def token_again(life: Life, rng: Rng) -> str:
     return f"{last.token} at {last.evse}"
 
 
+def career_of_a_token(life: Life, rng: Rng) -> str:
+    """What is known of one token changes, and then it is shown."""
+    shown, evse = rng.choice(TOKENS), life.evse()
+    done = []
+    for _ in range(rng.randint(2, 4)):
+        what = rng.choice(("list", "unlist", "clear", "mood", "cheer", "show", "show"))
+        done.append(what)
+        if what == "list":
+            status = rng.choice(("Accepted", *REFUSALS))
+            life.send_list("Differential", {shown: {**KNOWN[shown], "status": status}})
+        elif what == "unlist":
+            life.send_list("Differential", {shown: None})
+        elif what == "clear":
+            life.call("ClearCache", {})
+        elif what == "mood":
+            life.persona.moods["Authorize"] = rng.choice(MOODS)
+        elif what == "cheer":
+            life.persona.cheer_up()
+        else:
+            life.token(shown, evse)
+        life.advance(rng.choice((0.1, 2.0, 8.0)))
+    life.token(shown, evse)
+    return f"{shown} at {evse}: {' '.join(done)}"
+
+
 def button(life: Life, rng: Rng) -> str:
     evse, kind = life.evse(), rng.choice(("start", "stop", "stop", "emergency"))
     life.button(evse, kind)
@@ -188,6 +231,19 @@ def fault(life: Life, rng: Rng) -> str:
     evse, name = life.evse(), rng.choice(tuple(FaultName))
     life.fault(evse, name)
     return f"{name} at {evse}"
+
+
+def meter(life: Life, rng: Rng) -> str:
+    evse, glitch = life.evse(), rng.choice([glitch.value for glitch in Glitch])
+    longest_s = 200.0 if glitch in LASTING_GLITCHES else 15.0
+    for_s = rng.choice((0.5, 5.0, longest_s))
+    life.meter(evse, glitch, for_s)
+    return f"{glitch} at {evse} for {for_s} s"
+
+
+def card(life: Life, rng: Rng) -> str:
+    evse = life.evse()
+    return f"at {evse}" if life.card(evse) else ""
 
 
 def heal(life: Life, rng: Rng) -> str:
@@ -270,7 +326,7 @@ def reset(life: Life, rng: Rng) -> str:
 
 def mood(life: Life, rng: Rng) -> str:
     """Of the CSMS, towards tokens and transactions."""
-    action, mood = rng.choice(("Authorize", "TransactionEvent")), rng.choice(MOODS)
+    action, mood = rng.choice(("Authorize", "TransactionEvent")), rng.choice((*MOODS, "refuses"))
     life.persona.moods[action] = mood
     return f"{action}: {mood}"
 
@@ -308,6 +364,11 @@ def link(life: Life, rng: Rng) -> str:
 def kill(life: Life, rng: Rng) -> str:
     if life.volatile:
         return ""
+    if rng.random() < 0.3:  # and what happens just before is not durable
+        life.stall(8.0)
+        rng.choice((plug, unplug, token, token_again, ev, bay))(life, rng)
+        life.call("TriggerMessage", {"requestedMessage": "Heartbeat"})
+        life.advance(rng.uniform(0.1, 3.0))
     after_s = rng.choice((0.1, 3.0, 60.0))
     power_cut = rng.random() < 0.3
     if power_cut and DEAD_CLOCKS:
@@ -345,10 +406,13 @@ WEIGHTED: dict[Action, int] = {
     ev: 4,
     token: 10,
     token_again: 6,
+    career_of_a_token: 4,
     button: 3,
     bay: 4,
     fault: 3,
     heal: 3,
+    meter: 2,
+    card: 3,
     remote_start: 4,
     remote_stop: 3,
     set_points: 3,

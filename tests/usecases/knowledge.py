@@ -68,6 +68,11 @@ class Knowledge:
                 found |= {word.group for word in self._cached(token, begin, end)}
         return found
 
+    def told_groups(self, token: str, begin: float, end: float) -> set[str]:
+        """The groups with which the CSMS may have accepted the token between two moments."""
+        words = self._words.get(token, ())
+        return {w.group for w in words if begin <= w.at <= end and w.status == "Accepted"}
+
     def is_surely_listed(self, token: str, begin: float, end: float) -> bool:
         """Then it is not unknown, whatever the list says of it (C13.FR.02, C13.FR.05)."""
         enabled = self.settings.is_surely("LocalAuthListCtrlr.Enabled", "true", begin, end)

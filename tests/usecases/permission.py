@@ -31,7 +31,8 @@ class Accepted(NamedTuple):
     at: float
     evse: int | None
     """None: wherever a cable will be."""
-    why: str
+    token: str
+    """Empty for the start button."""
     last: float
     """It may have come so late."""
 
@@ -56,6 +57,7 @@ class Demand(NamedTuple):
 class Span(NamedTuple):
     """A transaction on an EVSE, from Started to Ended, and when it got that EVSE."""
 
+    name: str
     begin: float
     bound: float
     end: float
@@ -95,7 +97,7 @@ class Model:
     def _note_buttons(self) -> None:
         for act in self.witness.acts:
             if act.kind == "start":
-                self.accepted.append(Accepted(act.at, act.evse, "start button", act.at))
+                self.accepted.append(Accepted(act.at, act.evse, "", act.at))
             elif act.kind == "stop" and act.evse is not None:
                 self._revoke(act.evse, act.at, "stop button")
 
@@ -106,8 +108,10 @@ class Model:
             evse, token = call.payload.get("evseId"), same(call.payload["idToken"]["idToken"])
             end = (call.answered_at or call.at) + ARRIVES_S
             asks = self.settings.could_be("AuthCtrlr.AuthorizeRemoteStart", call.at, end)
+            if call.payload["idToken"]["type"] == "Central":
+                asks = {"false"}  # C03.FR.01, C05.FR.01
             if "false" in asks:
-                self.accepted.append(Accepted(call.at, evse, "RequestStartTransaction", end))
+                self.accepted.append(Accepted(call.at, evse, token, end))
             if "true" in asks:
                 self._demands.append(Demand(call.at, token, evse))
 
@@ -124,15 +128,12 @@ class Model:
             if verdict_of(call) == "Accepted" and call.answered_at is not None and call.answer:
                 info = call.answer["idTokenInfo"]
                 if not self._is_surely_master({group_of(info)}, demand.at, until):
+                    at = call.answered_at
                     for evse in _allowed(demand.evse, info):
-                        self.accepted.append(
-                            Accepted(
-                                call.answered_at, evse, "Authorize", call.answered_at + ARRIVES_S
-                            )
-                        )
+                        self.accepted.append(Accepted(at, evse, demand.token, at + ARRIVES_S))
         if self._may_be_known(demand, until) or self._may_be_unknown(demand, until, asked):
             until = max([demand.at, *(call.at + ANSWERED_WITHIN_S for call in asked)])
-            self.accepted.append(Accepted(demand.at, demand.evse, "by itself", until))
+            self.accepted.append(Accepted(demand.at, demand.evse, demand.token, until))
 
     def _may_be_known(self, demand: Demand, until: float) -> bool:
         """Whether the station may have taken its own word for it (C10 to C14)."""
@@ -192,7 +193,7 @@ class Model:
                     self.revoked[evse].append(Revoked(at, at, f"{name} ended"))
                 elif event["triggerReason"] in DEAUTHORISES:
                     self._revoke(evse, at, f"{name} {event['triggerReason']}")
-            self.spans[evse].append(Span(begin, bound, end))
+            self.spans[evse].append(Span(name, begin, bound, end))
         for call in self.wire.requests("RequestStopTransaction"):
             evse = self._evses.get(call.payload["transactionId"])
             if evse is not None and call.status == "Accepted" and call.answered_at is not None:
@@ -219,9 +220,7 @@ class Model:
         tokens = [
             same(event["idToken"]["idToken"])
             for event in self.events[name]
-            if "idToken" in event
-            and event["triggerReason"] in AUTHORISES
-            and self.born(name, event) <= at
+            if "idToken" in event and authorises(event) and self.born(name, event) <= at
         ]
         return tokens[-1] if tokens else None
 
@@ -235,7 +234,8 @@ class Model:
                 continue
             if verdict == "Accepted":
                 if any(self._may_go_on(before) for before in refused[name]):
-                    self.accepted.append(Accepted(at, evse, "accepted after all", at + ARRIVES_S))
+                    token = self._authorised_by(name, at) or ""
+                    self.accepted.append(Accepted(at, evse, token, at + ARRIVES_S))
                 continue
             refused[name].append(at)
             carried = call.payload.get("idToken", {}).get("idToken")
@@ -264,13 +264,51 @@ class Model:
     # -- the verdict
 
     def assert_right(self) -> None:
-        """I8: closed only for who may charge, within a transaction, at an EVSE in service."""
+        """I8: closed only for who may charge, and only within a transaction that says for whom."""
+        for name in self.events:
+            self._assert_tokens_accepted(name)
+            self._assert_stopped_by_right(name)
         for evse in self.witness.views:
             for begin, end in self.witness.closed(evse):
                 if not self.witness.falsified(evse, begin - OPENS_WITHIN_S, end):
                     self._assert_accepted(evse, begin, end)
                     self._assert_within_transaction(evse, begin, end)
         self._assert_energy_after_refusal()
+        self._assert_out_of_service()
+
+    def _assert_tokens_accepted(self, name: str) -> None:
+        """Whoever a transaction names as authorised was accepted, and for this EVSE."""
+        evse = self._evses[name]
+        for event in self.events[name]:
+            token = event.get("idToken", {}).get("idToken")
+            if token is None or not authorises(event):
+                continue
+            at = self.born(name, event)
+            assert any(
+                accepted.token == same(token)
+                and accepted.at <= at
+                and self._holds_until(accepted, evse, at)
+                and (evse is None or accepted.evse in (None, evse))
+                for accepted in self.accepted
+            ), f"{name}: nobody accepted {token} by {at:.3f}"
+
+    def _assert_stopped_by_right(self, name: str) -> None:
+        """C01.FR.03, C09.FR.03, C09.FR.11, C16: its own token, one of its group, a master pass."""
+        for event in self.events[name]:
+            token = event.get("idToken", {}).get("idToken")
+            if token is None or event["triggerReason"] != "StopAuthorized":
+                continue
+            at = self.born(name, event)
+            owner = self._authorised_by(name, at)
+            if same(token) == owner or owner is None:
+                continue
+            groups = self.knowledge.may_be_good(same(token), at - ASKED_WITHIN_S, at)
+            groups |= self.knowledge.told_groups(same(token), at - ASKED_WITHIN_S, at)
+            name_of_masters = "AuthCtrlr.MasterPassGroupId"
+            entitled = self.settings.could_be(name_of_masters, at - ASKED_WITHIN_S, at)
+            entitled |= self.knowledge.told_groups(owner, -FAR, at)
+            entitled |= self.knowledge.may_be_good(owner, -FAR, at)
+            assert (groups & entitled) - {""}, f"{token} of {groups} has stopped {name}: {entitled}"
 
     def _assert_accepted(self, evse: int, begin: float, end: float) -> None:
         if "false" in self.settings.could_be("AuthCtrlr.Enabled", begin - 10, end):
@@ -280,7 +318,9 @@ class Model:
             if closed_at >= end:
                 continue
             assert any(
-                accepted.at <= closed_at and self._outlives(accepted, revoked, evse)
+                accepted.at <= closed_at
+                and self._outlives(accepted, revoked, evse)
+                and self._came_in_time(accepted, evse)
                 for accepted in self.accepted
             ), f"EVSE {evse} is closed from {begin:.3f} to {end:.3f}, {revoked}"
 
@@ -290,11 +330,29 @@ class Model:
             return accepted.last >= revoked.at - self._longest_wait_s
         return accepted.evse == evse and accepted.last >= revoked.at
 
+    def _holds_until(self, accepted: Accepted, evse: int | None, at: float) -> bool:
+        """For a while, or as long as an EV that came in time stays connected."""
+        came_by, spans = accepted.last + self._connects_within_s, []
+        if evse is not None:
+            spans = self.witness.connected(evse)
+        stays = any(begin <= came_by and at <= end for begin, end in spans)
+        return stays or at - self._longest_wait_s <= accepted.last
+
+    def _came_in_time(self, accepted: Accepted, evse: int) -> bool:
+        """C01.FR.26: an EV that comes too late is nobody's any more."""
+        comes = [begin for begin, end in self.witness.connected(evse) if end >= accepted.at]
+        return bool(comes) and comes[0] <= accepted.last + self._connects_within_s
+
     @property
-    def _longest_wait_s(self) -> float:
+    def _connects_within_s(self) -> float:
+        """EVConnectionTimeOut, once more after every restart, and what nobody counted."""
         waits = self.settings.could_be("TxCtrlr.EVConnectionTimeOut", -FAR, FAR)
         dead_s = sum(end - begin for begin, end in self.witness.gaps)
-        return max(int(wait) for wait in waits) + dead_s + ASKED_WITHIN_S
+        return max(int(wait) for wait in waits) * (1 + len(self.witness.deaths)) + dead_s + 6.0
+
+    @property
+    def _longest_wait_s(self) -> float:
+        return self._connects_within_s + ASKED_WITHIN_S
 
     def _assert_within_transaction(self, evse: int, begin: float, end: float) -> None:
         points = ",".join(self.settings.could_be("TxCtrlr.TxStartPoint", begin - 60, end))
@@ -325,6 +383,21 @@ class Model:
             taken_wh = self.witness.register(evse, last) - begin_wh
             assert taken_wh <= most_wh + OVERSHOOT_WH, f"{name}: {taken_wh} Wh after a refusal"
 
+    def _assert_out_of_service(self) -> None:
+        """G03.FR.06, G04.FR.07: what the CSMS has taken out of service begins nothing."""
+        calls = self.wire.requests("ChangeAvailability")
+        for index, call in enumerate(calls):
+            inoperative = call.payload["operationalStatus"] == "Inoperative"
+            if not inoperative or call.status != "Accepted" or call.answered_at is None:
+                continue
+            place, at = call.payload.get("evse"), call.answered_at
+            later = (c.at for c in calls[index + 1 :] if c.payload.get("evse") == place)
+            until = next(later, FAR)
+            for evse in self.witness.views if place is None else (place["id"],):
+                for span in self.spans[evse]:
+                    begun = at < span.bound < until
+                    assert not begun, f"{span.name} begins at EVSE {evse}, which is Inoperative"
+
     def _hears_more(self, name: str, since: float, last: float) -> bool:
         """Whether the token may have been accepted again, here or at a reader."""
         answered = any(
@@ -337,6 +410,11 @@ class Model:
             since < accepted.at < last and accepted.evse in (None, self._evses[name])
             for accepted in self.accepted
         )
+
+
+def authorises(event: dict[str, Any]) -> bool:
+    """Whether the token in it, if there is one, is of whoever may charge from then on."""
+    return event["eventType"] == "Started" or event["triggerReason"] in AUTHORISES
 
 
 def evse_of(events: list[dict[str, Any]]) -> int | None:

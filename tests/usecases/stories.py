@@ -1,8 +1,10 @@
 """What each transaction has told, held against what really happened at its EVSE."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from hal.sim.meter import NEAR_LIMIT_WH, Glitch
 from station.bench.virtual import VirtualStation
 from tests.usecases.accounting import (
     REGISTER,
@@ -22,7 +24,9 @@ WITHIN_S = 1.0
 UNDURABLE_S = 20.0
 """The disk takes everything within this time, however much it stalls."""
 AUTHORISES = ("Authorized", "RemoteStart")
-MEASURED = ("Transaction.Begin", "Transaction.End")
+BEGIN, END = "Transaction.Begin", "Transaction.End"
+ROUNDED_WH = 2
+"""Both ends are whole watt-hours."""
 
 
 @dataclass
@@ -36,6 +40,15 @@ class Story:
     evse: int | None
     dropped: frozenset[int] = frozenset()
     """Nobody was told these, for want of room."""
+
+    @property
+    def registers(self) -> list[tuple[Event, str, int, str]]:
+        """Event, context, value in Wh and timestamp of every import register told."""
+        return [
+            (event, context, value, at)
+            for event in self.events
+            for context, at, value in registers(event)
+        ]
 
 
 def stories(station: VirtualStation) -> list[Story]:
@@ -100,8 +113,11 @@ class Truth:
                     f"{story.name}: made at {born.at:.3f}, told as {told_at:.3f}: {event}"
                 )
 
-    def _knew_the_time(self, at: float) -> bool:
-        """Whether the CSMS has told the time between the power cuts around that moment."""
+    def _knew_the_time(self, *moments: float) -> bool:
+        """Whether the CSMS has told the time between the power cuts around each of them."""
+        return all(self._knew_the_time_around(at) for at in moments)
+
+    def _knew_the_time_around(self, at: float) -> bool:
         cuts = [act.at for act in self.witness.acts if act.kind == "power cut"]
         begin = max((cut for cut in cuts if cut <= at), default=float("-inf"))
         end = min((cut for cut in cuts if cut > at), default=float("inf"))
@@ -173,26 +189,49 @@ class Truth:
     def _assert_registers(self, story: Story, evse: int) -> None:
         """I4: the values of both ends are those of the meter at that moment, to the watt-hour."""
         first, last = self._born(story, story.events[0]).at, self._born(story, story.events[-1]).at
-        if self.witness.falsified(evse, first, last):
+        self._assert_never_less(story)
+        begins = {value for _, context, value, _ in story.registers if context == BEGIN}
+        ends = [value for _, context, value, _ in story.registers if context == END]
+        if self.witness.lied(evse, last) or self.witness.falsified(evse, first, last):
+            self._assert_no_more_than_flowed(story, evse, begins, ends)
             return
-        begins: set[int] = set()
-        ends: list[int] = []
-        for event in story.events:
-            knew = self._knew_the_time(first) and self._knew_the_time(self._born(story, event).at)
-            for context, value, at in registers(event):
-                true = self.witness.register(evse, self._born(story, event).at)
-                if context == "Transaction.End":
-                    assert value == true, f"{story.name}: the meter is at {true}: {event}"
-                    ends.append(value)
-                elif context == "Transaction.Begin":
-                    begins.add(value)
-                if event["seqNo"] in story.told and knew:
-                    told_at = self.witness.at_of(at)
-                    least = self.witness.register(evse, told_at - WITHIN_S)
-                    most = self.witness.register(evse, told_at + WITHIN_S)
-                    assert least <= value <= most, f"{story.name}: {least} to {most}: {event}"
         assert len(begins) == 1, f"{story.name}: begins with {begins}"
         assert len(ends) == 1, f"{story.name}: ends with {ends}"
+        named = next(event for event in story.events if "evse" in event)
+        if named is not story.events[-1]:  # E01.FR.17, E02.FR.21
+            contexts = [context for context, _, _ in registers(named)]
+            assert BEGIN in contexts, f"{story.name}: no values of the begin: {named}"
+        true = self.witness.register(evse, last)
+        assert ends == [true], f"{story.name}: ends with {ends}, but the meter is at {true}"
+        for event, _, value, at in story.registers:
+            born = self._born(story, event).at
+            if event["seqNo"] in story.told and self._knew_the_time(first, born):
+                told_at = self.witness.at_of(at)
+                least = self.witness.register(evse, told_at - WITHIN_S)
+                most = self.witness.register(evse, told_at + WITHIN_S)
+                assert least <= value <= most, (
+                    f"{story.name}: {value} at {at}, not {least} to {most}: {event}"
+                )
+
+    def _assert_never_less(self, story: Story) -> None:
+        """J02.FR.16: whatever a meter does, the register of a transaction does not fall."""
+        for event in story.events:
+            values = [value for _, _, value in sorted(registers(event), key=_moment)]
+            assert values == sorted(values), f"{story.name}: {values}: {event}"
+
+    def _assert_no_more_than_flowed(
+        self, story: Story, evse: int, begins: set[int], ends: list[int]
+    ) -> None:
+        if not begins or not ends:
+            return  # a meter that said nothing
+        told_wh = max(ends) - min(begins)
+        first, last = self._born(story, story.events[0]).at, self._born(story, story.events[-1]).at
+        flowed_wh = self.witness.register(evse, last) - self.witness.register(evse, first)
+        if self.witness.lied(evse, last, Glitch.ROLLOVER):
+            flowed_wh += NEAR_LIMIT_WH  # another meter that begins at 0 looks like that too
+        assert 0 <= told_wh <= flowed_wh + ROUNDED_WH, (
+            f"{story.name}: {told_wh} Wh told, {flowed_wh} Wh flowed"
+        )
 
     def _assert_states(self, story: Story, evse: int) -> None:
         """E01.FR.18, E02.FR.13: whatever lasts is told as it is."""
@@ -242,10 +281,14 @@ class Truth:
         assert abs(told_s - true_s) < 1.01, f"{story.name}: {told_s} s told, {true_s} s true"
 
 
-def registers(event: Event) -> list[tuple[str, int, str]]:
-    """Context, value in Wh and timestamp of every import register that an event carries."""
+def _moment(register: tuple[str, str, int]) -> datetime:
+    return datetime.fromisoformat(register[1])
+
+
+def registers(event: Event) -> list[tuple[str, str, int]]:
+    """Context, timestamp and value in Wh of every import register that an event carries."""
     return [
-        (sample.get("context", "Sample.Periodic"), int(sample["value"]), value["timestamp"])
+        (sample.get("context", "Sample.Periodic"), value["timestamp"], int(sample["value"]))
         for value in event.get("meterValue", ())
         for sample in value["sampledValue"]
         if sample.get("measurand") == REGISTER and "phase" not in sample

@@ -52,6 +52,7 @@ class Act:
     """token, start, stop, or a disturbance."""
     evse: int | None = None
     token: str = ""
+    """Or which glitch."""
 
 
 class Born(NamedTuple):
@@ -219,6 +220,11 @@ class Witness:
         before = [self.view(evse, begin)]
         between = [seen.view for seen in self.views[evse] if begin <= seen.at <= end]
         return any(FALSIFIES & {*view.faults} for view in before + between)
+
+    def lied(self, evse: int, until: float, how: str = "") -> bool:
+        """Whether the meter has ever shown something else than what had flowed."""
+        lies = [act for act in self.acts if act.kind == "glitch" and act.evse == evse]
+        return any(act.at <= until and how in ("", act.token) for act in lies)
 
     def _spans(self, evse: int, holds: Any) -> list[tuple[float, float]]:
         spans: list[tuple[float, float]] = []
