@@ -1,4 +1,4 @@
-"""Certification cases of signed meter values: of block J, and the start point of block E."""
+"""Certification cases of signed meter values (block J)."""
 
 import base64
 
@@ -7,7 +7,7 @@ import pytest
 from station.ocmf.data_set import parse
 from station.ocmf.signature import read_key
 from tests.conformance.conftest import MakeTool
-from tests.conformance.states import Payload, Tool, given
+from tests.conformance.states import Payload, Tool
 from tests.conformance.test_j import (
     DURATION_S,
     ENDED_S,
@@ -77,40 +77,3 @@ def test_TC_J_11_CS(make_tool: MakeTool, mode: str) -> None:
     check_intervals((value["timestamp"] for value in periodic), ENDED_S, least=5)
     assert [contexts_of(value) for value in values].count({"Transaction.End"}) == 1
     check_signed(tool, values, mode)
-
-
-@pytest.mark.parametrize("how", ["local", "remote"])
-@pytest.mark.parametrize("cable", ["fixed", "socket"])
-def test_TC_E_11_CS(make_tool: MakeTool, how: str, cable: str) -> None:
-    """E01.FR.04, E01.FR.07, E01.FR.10, E01.FR.15, E01.FR.16"""
-    tool = make_tool(signing=True, how=how, cable=cable)
-    tool.set("TxCtrlr", "TxStartPoint", "DataSigned")
-    tool.set("SampledDataCtrlr", "SignReadings", "true")
-    tool.authorized()
-    tool.sim.plug(tool.evse)
-    tool.expect_status("Occupied")
-    remote = ("RemoteStart", "SignedDataReceived")
-    started = tool.expect_event(
-        {
-            "eventType": "Started",
-            "triggerReason": remote if how == "remote" else "SignedDataReceived",
-            "seqNo": 0,
-            "idToken.idToken": tool.id_token["idToken"],
-            "idToken.type": tool.id_token["type"],
-            "evse.id": given,
-            "evse.connectorId": given,
-        }
-    )
-    (value,) = started["meterValue"]
-    (sample,) = value["sampledValue"]
-    assert sample["context"] == "Transaction.Begin"
-    for field in ("encodingMethod", "publicKey", "signedMeterData", "signingMethod"):
-        assert field in sample["signedMeterValue"]
-    check_signed(tool, [value], "OncePerTransaction")
-    tool.expect_event(
-        {
-            "eventType": "Updated",
-            "triggerReason": "ChargingStateChanged",
-            "transactionInfo.chargingState": "Charging",
-        }
-    )
