@@ -119,7 +119,7 @@ class Knowledge:
         before = self._lists[-1].lists
         after = [_updated(each, call.payload) for each in before]
         sure = call.status == "Accepted"
-        lists = after if sure else [*before, *after]
+        lists = after if sure else [*before, *(each for each in after if each not in before)]
         assert len(lists) <= MOST_LISTS, "too much was sent of which nobody knows whether it came"
         self._lists.append(Lists(call.at, [*before, *after]))
         self._lists.append(Lists(call.answered_at or call.at, lists))
